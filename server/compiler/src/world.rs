@@ -1,0 +1,20 @@
+//! The one way by which the compiler learns of the outside: read-only questions, answered by whoever runs it.
+
+use shared::target::BuildId;
+
+/// What the compiler may ask. Asking twice gives the same answer.
+pub trait World {
+    /// The ELF file with the debuginfo of a build id: all sections that the object itself would have, and DWARF.
+    fn debuginfo(&self, build_id: &BuildId) -> DebuginfoFile<'_>;
+}
+
+/// An answer to [`World::debuginfo`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DebuginfoFile<'a> {
+    /// Its bytes. They are hostile until `debuginfo/` has read them.
+    Bytes(&'a [u8]),
+    /// Nobody has it.
+    Missing,
+    /// It has to be fetched first: the compile ends, naming what it needs, and is repeated.
+    NotHere,
+}

@@ -1,0 +1,104 @@
+//! Every bound of the system, each with its reason. Nothing that comes from outside is used before it has met one.
+//!
+//! Names put the unit and the qualifier last (`script_bytes_max`). A bound a user may tune with `-D` keeps SystemTap's
+//! name in its documentation.
+
+/// An outcome common to every stage: something grew past a bound of this file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]
+#[error("{limit} is {value}, the limit is {max}")]
+pub struct LimitExceeded {
+    /// What is bounded, as a person would say it: `script size in bytes`.
+    pub limit: String,
+    /// What was met.
+    pub value: u64,
+    /// What is allowed.
+    pub max: u64,
+}
+
+impl LimitExceeded {
+    /// Checks `value` against `max`; `limit` says what is bounded.
+    ///
+    /// # Errors
+    /// When `value` is larger than `max`.
+    pub fn check(limit: &str, value: u64, max: u64) -> Result<(), Self> {
+        if value <= max { Ok(()) } else { Err(Self { limit: limit.to_owned(), value, max }) }
+    }
+}
+
+/// Bytes of one script. The largest public script is some 60 kB; a generated one of 50,000 lines fits.
+pub const SCRIPT_BYTES_MAX: usize = 4 << 20;
+
+/// Bytes of one frame of the wire protocol. A request carries a script and facts; a response carries an artifact.
+pub const FRAME_BYTES_MAX: usize = 16 << 20;
+
+/// Bytes of an artifact file. The ELF of a script with thousands of probe points stays below a tenth of this.
+pub const ARTIFACT_BYTES_MAX: usize = 16 << 20;
+
+/// Script arguments (`$1`, `@1`, …) in one request.
+pub const ARGUMENTS_MAX: usize = 1_000;
+
+/// Probe points that one script may resolve to. `kernel.function("*")` on a distribution kernel has some 40,000.
+pub const PROBE_POINTS_MAX: usize = 50_000;
+
+/// Rounds of questions and answers (`NeedFacts`) for one request: each round must bring the compile further.
+pub const FACT_ROUNDS_MAX: usize = 8;
+
+/// Keys of an associative array (SystemTap allows nine).
+pub const ARRAY_KEYS_MAX: usize = 9;
+
+/// Bytes of a composite array key: what the kernel's hash accepts from the BPF stack with room to spare.
+pub const ARRAY_KEY_BYTES_MAX: usize = 4096;
+
+/// `MAXMAPENTRIES`: entries of an associative array where the script names no size.
+pub const MAP_ENTRIES_DEFAULT: u32 = 2048;
+
+/// Entries of an associative array at the most: a hash of this many small entries takes some 100 MiB of kernel memory.
+pub const MAP_ENTRIES_MAX: u32 = 1 << 20;
+
+/// `MAXSTRINGLEN`: bytes of any string value, the terminating NUL included (SystemTap's value on 64-bit hosts).
+pub const STRING_BYTES_DEFAULT: u16 = 512;
+
+/// `MAXSTRINGLEN` at the most.
+pub const STRING_BYTES_MAX: u16 = 4096;
+
+/// Arguments of one `printf`. The record must fit the ring buffer and the handler's registers must be found again.
+pub const FORMAT_ARGUMENTS_MAX: usize = 32;
+
+/// Bytes of one rendered conversion: a width or precision beyond this is refused (`%999999999d` costs memory, not insight).
+pub const FORMAT_WIDTH_MAX: u32 = 4096;
+
+/// Globals of one session, scalars and arrays together.
+pub const GLOBALS_MAX: usize = 4096;
+
+/// Functions of one IR unit.
+pub const FUNCTIONS_MAX: usize = 16_384;
+
+/// Values of one IR function.
+pub const VALUES_MAX: usize = 1 << 20;
+
+/// Blocks of one IR function.
+pub const BLOCKS_MAX: usize = 1 << 18;
+
+/// Bytes of the ring buffer between the probes and `taprun` (`-s` changes it). A power of two of pages.
+pub const RING_BYTES_DEFAULT: u32 = 4 << 20;
+
+/// `MAXACTION`: steps a user-side handler may take before it is stopped as a run-away, per activation.
+///
+/// SystemTap allows 1,000 statements, ten times that where interrupts are on; a user-side handler disturbs nobody, so its
+/// bound is only there to end endless loops.
+pub const INTERPRETER_STEPS_MAX: u64 = 1 << 28;
+
+/// `MAXNESTING`: depth of function calls in a user-side handler.
+pub const CALL_DEPTH_MAX: usize = 64;
+
+/// `MAXERRORS`: run-time errors that are reported and survived; one more ends the session.
+pub const ERRORS_DEFAULT: u64 = 0;
+
+/// Bytes of a build id. GNU ld writes 20, others 8 to 32; the note format allows any.
+pub const BUILD_ID_BYTES_MAX: usize = 64;
+
+/// Bytes of a host facts file (`tapwire facts`): some 1,000 modules and 2,000 tracepoints take 200 kB.
+pub const FACTS_BYTES_MAX: usize = 8 << 20;
+
+/// Seconds that an artifact stays loadable after it was signed, where the server's policy names no other time: 30 days.
+pub const ARTIFACT_LIFE_S_DEFAULT: u64 = 30 * 24 * 3600;
