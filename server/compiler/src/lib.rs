@@ -10,6 +10,11 @@ pub mod world;
 
 // The nouns.
 pub mod ast;
+pub mod program;
+
+// The verbs, in the order a script meets them.
+mod optimize;
+mod translate;
 
 use shared::artifact::manifest::Claims;
 use shared::diagnostic::Report;

@@ -482,6 +482,28 @@ impl Function {
         self.values.get(value.0 as usize).copied().unwrap_or(Type::Long)
     }
 
+    /// Drops blocks that nothing reaches, and renumbers the rest.
+    pub fn remove_unreachable(&mut self) {
+        let mut reached = vec![false; self.blocks.len()];
+        let mut stack = vec![BlockId(0)];
+        while let Some(BlockId(block)) = stack.pop() {
+            if !std::mem::replace(&mut reached[block as usize], true) {
+                stack.extend(self.blocks[block as usize].end.jumps().map(|jump| jump.block));
+            }
+        }
+        let mut numbers = Vec::with_capacity(reached.len());
+        let mut count = 0;
+        for &reached in &reached {
+            numbers.push(BlockId(count));
+            count += u32::from(reached);
+        }
+        let mut keep = reached.iter();
+        self.blocks.retain(|_| keep.next() == Some(&true));
+        for block in &mut self.blocks {
+            block.end.jumps_mut(|jump| jump.block = numbers[jump.block.0 as usize]);
+        }
+    }
+
     /// A new value of type `ty`.
     pub fn new_value(&mut self, ty: Type) -> Value {
         self.values.push(ty);
@@ -498,6 +520,18 @@ impl End {
             Self::Return(_) | Self::Raise { .. } | Self::Reraise => (None, None),
         };
         first.into_iter().chain(second)
+    }
+
+    /// Calls `visit` with every jump out of the block, to be changed.
+    pub fn jumps_mut(&mut self, mut visit: impl FnMut(&mut Jump)) {
+        match self {
+            Self::Jump(jump) => visit(jump),
+            Self::Branch { then, otherwise, .. } => {
+                visit(then);
+                visit(otherwise);
+            }
+            Self::Return(_) | Self::Raise { .. } | Self::Reraise => {}
+        }
     }
 
     /// Calls `visit` with every value that is used.

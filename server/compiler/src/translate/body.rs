@@ -1,0 +1,552 @@
+//! One body to one IR function: statements to blocks, expressions to instructions.
+//!
+//! What is evaluated first is fixed: keys from left to right, then the assigned value; operands and arguments from left to
+//! right. What can fail is followed by a branch to a block that raises.
+
+use shared::abi::format::Format;
+use shared::abi::map::Parameter;
+use shared::diagnostic::Span;
+use shared::ir::{self, BinaryOp, BlockId, End, Location, Op, Relation, Type, Value};
+
+use super::bounds::BodyId;
+use super::ssa::{Builder, Variable};
+use super::{Unit, ir_type};
+use crate::program::{
+    self, Body, DerivedProbe, Expression, ExpressionKind, Foreach, Function, GlobalId, LocalId, Place, Statement,
+    StatementKind, UpdateOp,
+};
+
+/// Translates a script function.
+pub(super) fn function(unit: &mut Unit<'_>, index: usize, function: &Function) -> ir::Function {
+    let body = BodyId::Function(index);
+    let result = match function.result {
+        program::Type::Void => None,
+        ty => Some(ir_type(ty, unit.bounds.of_body(body).result)),
+    };
+    Translator::new(unit, body, &[], &function.name, result, &function.body, function.parameter_count)
+        .run(&function.body)
+}
+
+/// Translates a handler.
+pub(super) fn handler(unit: &mut Unit<'_>, index: usize, probe: &DerivedProbe) -> ir::Function {
+    let name = format!("probe_{index}");
+    Translator::new(unit, BodyId::Probe(index), &probe.points, &name, None, &probe.body, 0).run(&probe.body)
+}
+
+struct Translator<'a, 'u> {
+    unit: &'u mut Unit<'a>,
+    body: BodyId,
+    points: &'u [shared::probe::ProbePoint],
+    result: Option<Type>,
+    builder: Builder,
+    /// Where `continue` and `break` go, innermost last.
+    loops: Vec<(BlockId, BlockId)>,
+}
+
+impl<'a, 'u> Translator<'a, 'u> {
+    fn new(
+        unit: &'u mut Unit<'a>,
+        body: BodyId,
+        points: &'u [shared::probe::ProbePoint],
+        name: &str,
+        result: Option<Type>,
+        source: &Body,
+        parameter_count: usize,
+    ) -> Self {
+        let bounds = &unit.bounds.of_body(body).locals;
+        let variables = source.locals.iter().zip(bounds).map(|(local, &bound)| ir_type(local.ty, bound)).collect();
+        let builder = Builder::new(name, result, variables, parameter_count);
+        Self { unit, body, points, result, builder, loops: Vec::new() }
+    }
+
+    fn run(mut self, body: &Body) -> ir::Function {
+        self.statements(&body.statements);
+        self.return_(None, Location::default());
+        self.builder.finish()
+    }
+
+    fn location(&self, span: Span) -> Location {
+        let place = self.unit.sources.line_column(span);
+        let column = u16::try_from(place.column).unwrap_or(u16::MAX);
+        Location { source: u16::try_from(span.source.0).unwrap_or(u16::MAX), line: place.line, column }
+    }
+
+    // Statements
+
+    fn statements(&mut self, statements: &[Statement]) {
+        statements.iter().for_each(|statement| self.statement(statement));
+    }
+
+    fn statement(&mut self, statement: &Statement) {
+        let location = self.location(statement.span);
+        match &statement.kind {
+            StatementKind::Expression(expression) => self.effect(expression),
+            StatementKind::If(condition, then, otherwise) => self.if_(condition, then, otherwise, location),
+            StatementKind::Loop { condition, body, step } => self.loop_(condition, body, step, location),
+            StatementKind::Foreach(foreach) => self.foreach(foreach, location),
+            StatementKind::Break => {
+                if let Some(&(_, after)) = self.loops.last() {
+                    self.builder.jump(after, Vec::new(), location);
+                }
+            }
+            StatementKind::Continue => {
+                if let Some(&(next, _)) = self.loops.last() {
+                    self.builder.jump(next, Vec::new(), location);
+                }
+            }
+            StatementKind::Return(value) => {
+                let value = value.as_ref().map(|value| self.value(value));
+                self.return_(value, location);
+            }
+            StatementKind::Delete(array, keys) => {
+                let keys = self.values(keys);
+                self.builder.push(Op::ArrayDelete(ir_global(*array), keys), [], location);
+            }
+            StatementKind::Clear(array) => {
+                self.builder.push(Op::ArrayClear(ir_global(*array)), [], location);
+            }
+        }
+    }
+
+    /// Leaves the function; one that must return something and has nothing to return gives 0 or the empty string.
+    fn return_(&mut self, value: Option<Value>, location: Location) {
+        let value = match (self.result, value) {
+            (None, _) => None,
+            (Some(_), Some(value)) => Some(value),
+            (Some(Type::String(_)), None) => Some(self.empty(location)),
+            (Some(_), None) => Some(self.long(0, location)),
+        };
+        self.builder.end(End::Return(value), location);
+    }
+
+    fn if_(&mut self, condition: &Expression, then: &[Statement], otherwise: &[Statement], location: Location) {
+        let after = self.builder.new_block();
+        let (then_block, otherwise_block) = self.branch_on(condition);
+        for (block, statements) in [(then_block, then), (otherwise_block, otherwise)] {
+            self.builder.switch_to(block);
+            self.statements(statements);
+            self.builder.jump(after, Vec::new(), location);
+        }
+        self.builder.seal(after);
+        self.builder.switch_to(after);
+    }
+
+    /// Evaluates a condition and branches on it to two new blocks.
+    fn branch_on(&mut self, condition: &Expression) -> (BlockId, BlockId) {
+        let location = self.location(condition.span);
+        let value = self.value(condition);
+        self.branch_on_value(value, location)
+    }
+
+    fn branch_on_value(&mut self, value: Value, location: Location) -> (BlockId, BlockId) {
+        let (then, otherwise) = (self.builder.new_block(), self.builder.new_block());
+        self.builder.branch(value, then, otherwise, location);
+        self.builder.seal(then);
+        self.builder.seal(otherwise);
+        (then, otherwise)
+    }
+
+    fn loop_(&mut self, condition: &Expression, body: &[Statement], step: &[Statement], location: Location) {
+        let (head, next, after) = (self.builder.new_block(), self.builder.new_block(), self.builder.new_block());
+        self.builder.jump(head, Vec::new(), location);
+        self.builder.switch_to(head);
+        let (round, done) = self.branch_on(condition);
+        self.builder.switch_to(done);
+        self.builder.jump(after, Vec::new(), location);
+        self.builder.switch_to(round);
+        self.round(body, next, after, location);
+        self.builder.seal(next);
+        self.builder.switch_to(next);
+        self.statements(step);
+        self.builder.jump(head, Vec::new(), location);
+        self.builder.seal(head);
+        self.builder.seal(after);
+        self.builder.switch_to(after);
+    }
+
+    fn round(&mut self, body: &[Statement], next: BlockId, after: BlockId, location: Location) {
+        self.loops.push((next, after));
+        self.statements(body);
+        self.loops.pop();
+        self.builder.jump(next, Vec::new(), location);
+    }
+
+    fn foreach(&mut self, foreach: &Foreach, location: Location) {
+        let array = ir_global(foreach.array);
+        let limit = foreach.limit.as_ref().map(|limit| self.value(limit));
+        let walk = Op::Iterate { array, order: foreach.order, limit };
+        let [iterator] = self.builder.push(walk, [Type::Iterator], location);
+        let (head, after) = (self.builder.new_block(), self.builder.new_block());
+        self.builder.jump(head, Vec::new(), location);
+        self.builder.switch_to(head);
+        let [more] = self.builder.push(Op::Next(iterator), [Type::Long], location);
+        let (round, done) = self.branch_on_value(more, location);
+        self.builder.switch_to(done);
+        self.builder.jump(after, Vec::new(), location);
+        self.builder.switch_to(round);
+        let bounds = &self.unit.bounds.globals[foreach.array.0];
+        for (index, &key) in foreach.keys.iter().enumerate() {
+            let ty = ir_type(self.array_types(foreach.array).0[index], bounds.keys[index]);
+            let [value] = self.builder.push(Op::Key(iterator, index as u8), [ty], location);
+            self.builder.write(variable(key), value);
+        }
+        if let Some(local) = foreach.value {
+            let ty = ir_type(self.array_types(foreach.array).1, bounds.value);
+            let [value] = self.builder.push(Op::Entry(iterator), [ty], location);
+            self.builder.write(variable(local), value);
+        }
+        self.round(&foreach.body, head, after, location);
+        self.builder.seal(head);
+        self.builder.seal(after);
+        self.builder.switch_to(after);
+    }
+
+    // Expressions
+
+    /// An expression whose value nobody wants.
+    fn effect(&mut self, expression: &Expression) {
+        let location = self.location(expression.span);
+        match &expression.kind {
+            ExpressionKind::Print(format, arguments) => {
+                let (format, arguments) = self.format(format, arguments);
+                self.builder.push(Op::Print(format, arguments), [], location);
+            }
+            ExpressionKind::Exit => {
+                self.builder.push(Op::Exit, [], location);
+            }
+            ExpressionKind::Call(function, arguments) if expression.ty == program::Type::Void => {
+                let arguments = self.values(arguments);
+                let call = Op::Call(ir::FunctionId(function.0 as u32), arguments);
+                let [raised] = self.builder.push(call, [Type::Long], location);
+                self.reraise_if(raised, location);
+            }
+            _ => {
+                self.value(expression);
+            }
+        }
+    }
+
+    fn values(&mut self, expressions: &[Expression]) -> Vec<Value> {
+        expressions.iter().map(|expression| self.value(expression)).collect()
+    }
+
+    fn ty(&self, expression: &Expression) -> Type {
+        ir_type(expression.ty, self.unit.bounds.of(self.body, self.points, expression))
+    }
+
+    fn value(&mut self, expression: &Expression) -> Value {
+        let location = self.location(expression.span);
+        let ty = self.ty(expression);
+        let op = match &expression.kind {
+            ExpressionKind::Long(long) => Op::Long(*long),
+            ExpressionKind::String(string) => Op::String(string.clone()),
+            ExpressionKind::Read(place) => return self.read(place, location),
+            ExpressionKind::Contains(array, keys) => Op::ArrayHas(ir_global(*array), self.values(keys)),
+            ExpressionKind::Unary(op, a) => Op::Unary(*op, self.value(a)),
+            ExpressionKind::Binary(op, a, b) => {
+                let (a, b) = (self.value(a), self.value(b));
+                return self.binary(*op, a, b, location);
+            }
+            ExpressionKind::Compare(relation, a, b) => {
+                let strings = a.ty == program::Type::String;
+                let (a, b) = (self.value(a), self.value(b));
+                if strings { Op::CompareStrings(*relation, a, b) } else { Op::Compare(*relation, a, b) }
+            }
+            ExpressionKind::Not(a) => {
+                let (a, zero) = (self.value(a), self.long(0, location));
+                Op::Compare(Relation::Equal, a, zero)
+            }
+            ExpressionKind::And(a, b) => return self.and_or(a, b, true, location),
+            ExpressionKind::Or(a, b) => return self.and_or(a, b, false, location),
+            ExpressionKind::Conditional(condition, a, b) => return self.conditional(condition, a, b, ty, location),
+            ExpressionKind::Concat(a, b) => Op::Concat(self.value(a), self.value(b)),
+            ExpressionKind::Assign(place, value) => return self.assign(place, value, location),
+            ExpressionKind::Update { place, op, operand, postfix } => {
+                return self.update(place, *op, operand, *postfix, location);
+            }
+            ExpressionKind::Call(function, arguments) => {
+                let call = Op::Call(ir::FunctionId(function.0 as u32), self.values(arguments));
+                let [result, raised] = self.builder.push(call, [ty, Type::Long], location);
+                self.reraise_if(raised, location);
+                return result;
+            }
+            ExpressionKind::Format(format, arguments) => {
+                let (format, arguments) = self.format(format, arguments);
+                Op::Format(format, arguments)
+            }
+            ExpressionKind::Print(..) | ExpressionKind::Exit => {
+                self.effect(expression);
+                Op::Long(0)
+            }
+            ExpressionKind::Task(field) => Op::Task(*field),
+            ExpressionKind::Cpu => Op::Cpu,
+            ExpressionKind::Clock(clock) => Op::Clock(*clock),
+            ExpressionKind::Target => Op::Parameter(Parameter::Target),
+            ExpressionKind::Point(field) => Op::Point(*field),
+            ExpressionKind::Register(number) => Op::Register(*number),
+            ExpressionKind::Load(space, width, address) => {
+                return self.load(*space, *width, address, expression.span, location);
+            }
+        };
+        let [result] = self.builder.push(op, [ty], location);
+        result
+    }
+
+    fn long(&mut self, long: i64, location: Location) -> Value {
+        let [value] = self.builder.push(Op::Long(long), [Type::Long], location);
+        value
+    }
+
+    fn empty(&mut self, location: Location) -> Value {
+        let [value] = self.builder.push(Op::String(Default::default()), [Type::String(0)], location);
+        value
+    }
+
+    fn binary(&mut self, op: BinaryOp, a: Value, b: Value, location: Location) -> Value {
+        if matches!(op, BinaryOp::Divide | BinaryOp::Modulo) {
+            let zero = self.long(0, location);
+            let [is_zero] = self.builder.push(Op::Compare(Relation::Equal, b, zero), [Type::Long], location);
+            let operator = if op == BinaryOp::Divide { "/" } else { "%" };
+            self.raise_if(is_zero, &format!("division by 0 near operator '{operator}'"), location);
+        }
+        let [result] = self.builder.push(Op::Binary(op, a, b), [Type::Long], location);
+        result
+    }
+
+    /// `a && b` and `a || b`, which evaluate `b` only where `a` does not decide.
+    fn and_or(&mut self, a: &Expression, b: &Expression, and: bool, location: Location) -> Value {
+        let after = self.builder.new_block();
+        let result = self.builder.add_parameter(after, Type::Long);
+        let (holds, fails) = self.branch_on(a);
+        let (open, decided) = if and { (holds, fails) } else { (fails, holds) };
+        self.builder.switch_to(decided);
+        let value = self.long(i64::from(!and), location);
+        self.builder.jump(after, vec![value], location);
+        self.builder.switch_to(open);
+        let (b, zero) = (self.value(b), self.long(0, location));
+        let [truth] = self.builder.push(Op::Compare(Relation::NotEqual, b, zero), [Type::Long], location);
+        self.builder.jump(after, vec![truth], location);
+        self.builder.seal(after);
+        self.builder.switch_to(after);
+        result
+    }
+
+    fn conditional(
+        &mut self,
+        condition: &Expression,
+        a: &Expression,
+        b: &Expression,
+        ty: Type,
+        location: Location,
+    ) -> Value {
+        let after = self.builder.new_block();
+        let result = self.builder.add_parameter(after, ty);
+        let (then, otherwise) = self.branch_on(condition);
+        for (block, expression) in [(then, a), (otherwise, b)] {
+            self.builder.switch_to(block);
+            let value = self.value(expression);
+            self.builder.jump(after, vec![value], location);
+        }
+        self.builder.seal(after);
+        self.builder.switch_to(after);
+        result
+    }
+
+    fn load(
+        &mut self,
+        space: ir::Space,
+        width: ir::Width,
+        address: &Expression,
+        span: Span,
+        location: Location,
+    ) -> Value {
+        let address = self.value(address);
+        let [value, fault] = self.builder.push(Op::Load { space, width, address }, [Type::Long, Type::Long], location);
+        let near = self.unit.sources.text(span).split(|c: char| !c.is_alphanumeric() && !"_$@".contains(c)).next();
+        let message = format!("{} read fault at %p near identifier '{}'", space.name(), near.unwrap_or(""));
+        self.raise_with(fault, &message, vec![address], location);
+        value
+    }
+
+    /// Interns a format with the types of its arguments, and evaluates these.
+    fn format(&mut self, format: &Format, arguments: &[Expression]) -> (ir::FormatId, Vec<Value>) {
+        let types = arguments.iter().map(|argument| self.ty(argument)).collect();
+        let arguments = self.values(arguments);
+        (self.unit.formats.id(format.clone(), types), arguments)
+    }
+
+    // Variables
+
+    fn array_types(&self, array: GlobalId) -> (&[program::Type], program::Type) {
+        match &self.unit.program.globals[array.0].storage {
+            program::Storage::Array { keys, value, .. } => (keys, *value),
+            program::Storage::Scalar(_) => (&[], program::Type::Long),
+        }
+    }
+
+    /// The IR type of what a global or its entries hold.
+    fn held_type(&self, global: GlobalId) -> Type {
+        let bound = self.unit.bounds.globals[global.0].value;
+        match &self.unit.program.globals[global.0].storage {
+            program::Storage::Array { value, .. } => ir_type(*value, bound),
+            program::Storage::Scalar(shared::abi::value::Datum::String(_)) => Type::String(bound),
+            program::Storage::Scalar(shared::abi::value::Datum::Long(_)) => Type::Long,
+        }
+    }
+
+    fn read(&mut self, place: &Place, location: Location) -> Value {
+        let [value] = match place {
+            Place::Local(local) => [self.builder.read(variable(*local))],
+            Place::Global(global) => {
+                self.builder.push(Op::Get(ir_global(*global)), [self.held_type(*global)], location)
+            }
+            Place::Element(array, keys) => {
+                let keys = self.values(keys);
+                self.builder.push(Op::ArrayGet(ir_global(*array), keys), [self.held_type(*array)], location)
+            }
+        };
+        value
+    }
+
+    fn assign(&mut self, place: &Place, value: &Expression, location: Location) -> Value {
+        let keys = match place {
+            Place::Element(_, keys) => self.values(keys),
+            Place::Local(_) | Place::Global(_) => Vec::new(),
+        };
+        let value = self.value(value);
+        self.set(place, keys, value, location);
+        value
+    }
+
+    fn set(&mut self, place: &Place, keys: Vec<Value>, value: Value, location: Location) {
+        match place {
+            Place::Local(local) => self.builder.write(variable(*local), value),
+            Place::Global(global) => {
+                self.builder.push(Op::Set(ir_global(*global), value), [], location);
+            }
+            Place::Element(array, _) => {
+                let op = Op::ArraySet(ir_global(*array), keys, value);
+                let [full] = self.builder.push(op, [Type::Long], location);
+                self.raise_if_full(full, *array, location);
+            }
+        }
+    }
+
+    fn update(
+        &mut self,
+        place: &Place,
+        op: UpdateOp,
+        operand: &Expression,
+        postfix: bool,
+        location: Location,
+    ) -> Value {
+        let keys = match place {
+            Place::Element(_, keys) => self.values(keys),
+            Place::Local(_) | Place::Global(_) => Vec::new(),
+        };
+        let operand = self.value(operand);
+        let op = match op {
+            UpdateOp::Binary(op) => op,
+            UpdateOp::Concat => return self.append(place, keys, operand, location),
+        };
+        let (after, difference) = match (op, place) {
+            (BinaryOp::Add | BinaryOp::Subtract, Place::Global(global)) => {
+                let difference = self.difference(op, operand, location);
+                let op = Op::Add(ir_global(*global), difference);
+                let [after] = self.builder.push(op, [Type::Long], location);
+                (after, difference)
+            }
+            (BinaryOp::Add | BinaryOp::Subtract, Place::Element(array, _)) => {
+                let difference = self.difference(op, operand, location);
+                let op = Op::ArrayAdd(ir_global(*array), keys, difference);
+                let [after, full] = self.builder.push(op, [Type::Long, Type::Long], location);
+                self.raise_if_full(full, *array, location);
+                (after, difference)
+            }
+            _ => {
+                let before = self.read_at(place, &keys, location);
+                let after = self.binary(op, before, operand, location);
+                self.set(place, keys, after, location);
+                return if postfix { before } else { after };
+            }
+        };
+        if !postfix {
+            return after;
+        }
+        let [before] = self.builder.push(Op::Binary(BinaryOp::Subtract, after, difference), [Type::Long], location);
+        before
+    }
+
+    /// What `+= operand` or `-= operand` adds.
+    fn difference(&mut self, op: BinaryOp, operand: Value, location: Location) -> Value {
+        if op == BinaryOp::Add {
+            return operand;
+        }
+        let [negated] = self.builder.push(Op::Unary(ir::UnaryOp::Negate, operand), [Type::Long], location);
+        negated
+    }
+
+    /// `.=`
+    fn append(&mut self, place: &Place, keys: Vec<Value>, operand: Value, location: Location) -> Value {
+        let before = self.read_at(place, &keys, location);
+        let ty = match place {
+            Place::Local(local) => Type::String(self.unit.bounds.of_body(self.body).locals[local.0]),
+            Place::Global(global) | Place::Element(global, _) => self.held_type(*global),
+        };
+        let [after] = self.builder.push(Op::Concat(before, operand), [ty], location);
+        self.set(place, keys, after, location);
+        after
+    }
+
+    /// Reads a place whose keys are already evaluated.
+    fn read_at(&mut self, place: &Place, keys: &[Value], location: Location) -> Value {
+        match place {
+            Place::Local(_) | Place::Global(_) => self.read(place, location),
+            Place::Element(array, _) => {
+                let op = Op::ArrayGet(ir_global(*array), keys.to_vec());
+                let [value] = self.builder.push(op, [self.held_type(*array)], location);
+                value
+            }
+        }
+    }
+
+    // Errors
+
+    fn raise_if_full(&mut self, full: Value, array: GlobalId, location: Location) {
+        let name = &self.unit.program.globals[array.0].name;
+        let message = format!("Array overflow, check MAXMAPENTRIES near identifier '{name}'");
+        self.raise_if(full, &message, location);
+    }
+
+    fn raise_if(&mut self, condition: Value, message: &str, location: Location) {
+        self.raise_with(condition, message, Vec::new(), location);
+    }
+
+    /// Branches to a block that raises with a message, whose conversions take longs.
+    fn raise_with(&mut self, condition: Value, message: &str, arguments: Vec<Value>, location: Location) {
+        let (raise, after) = self.branch_on_value(condition, location);
+        self.builder.switch_to(raise);
+        // A message that is no format (a name with a percent sign cannot occur) is raised without arguments.
+        let format = Format::parse(message.as_bytes()).unwrap_or_default();
+        let types = vec![Type::Long; format.arguments().len()];
+        let arguments = arguments.into_iter().take(types.len()).collect();
+        let format = self.unit.formats.id(format, types);
+        self.builder.end(End::Raise { format, arguments }, location);
+        self.builder.switch_to(after);
+    }
+
+    fn reraise_if(&mut self, raised: Value, location: Location) {
+        let (reraise, after) = self.branch_on_value(raised, location);
+        self.builder.switch_to(reraise);
+        self.builder.end(End::Reraise, location);
+        self.builder.switch_to(after);
+    }
+}
+
+fn variable(local: LocalId) -> Variable {
+    Variable(local.0)
+}
+
+fn ir_global(global: GlobalId) -> ir::GlobalId {
+    ir::GlobalId(global.0 as u16)
+}
