@@ -10,9 +10,12 @@ pub mod world;
 
 // The nouns.
 pub mod ast;
+pub mod bpf;
 pub mod program;
 
 // The verbs, in the order a script meets them.
+mod codegen;
+mod object;
 mod optimize;
 mod translate;
 

@@ -1,0 +1,142 @@
+//! Pass 4: IR becomes BPF. Each handler that the kernel runs becomes one program.
+//!
+//! The way of a handler: [`select`] chooses instructions over virtual registers, [`allocate`] finds registers for these, [`emit`]
+//! writes the result down. What a probe kind's context holds is in [`context`], one file a kind.
+//!
+//! It must not know the script's tree or types, debuginfo, or how an ELF file looks.
+
+mod allocate;
+mod context;
+mod draft;
+mod emit;
+mod rodata;
+mod select;
+
+use std::collections::BTreeSet;
+
+use shared::abi::map::{key_size, scalar_offsets};
+use shared::artifact::section::{program_name, program_section};
+use shared::ir::{GlobalId, Ir, Location, Storage};
+use shared::limits::RING_BYTES_DEFAULT;
+use shared::target::{Feature, Target};
+
+use crate::bpf::code::map;
+use crate::bpf::{Bpf, Map, MapDef, Program};
+use rodata::Rodata;
+
+/// Something in a handler that no BPF program for this target can do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsupported {
+    /// Where in the script.
+    pub location: Location,
+    /// The probe point of the handler.
+    pub point: String,
+    /// Why.
+    pub refusal: Refusal,
+}
+
+/// What no BPF program can do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The strings of one handler do not fit the stack.
+    #[error("the handler needs {bytes} bytes of stack, a BPF program has {bytes_max}")]
+    StackTooLarge {
+        /// What it needs.
+        bytes: usize,
+        /// What there is.
+        bytes_max: usize,
+    },
+    /// A jump over more than 32,767 instructions.
+    #[error("the handler is too large for a BPF program")]
+    ProgramTooLarge,
+    /// An operation that is only there for handlers that `taprun` runs.
+    #[error("{0} is not possible in a handler that runs in the kernel")]
+    NotInKernel(&'static str),
+    /// An operation that this kernel cannot do.
+    #[error("{0} needs a kernel with {1}")]
+    NoFeature(&'static str, Feature),
+    /// A bug.
+    #[error("no registers could be found: {0}")]
+    Allocation(String),
+}
+
+/// Generates code for every handler that the kernel runs.
+///
+/// # Errors
+/// What no program for this target can do; all of it.
+pub fn generate(ir: &Ir, target: &Target) -> Result<Bpf, Vec<Unsupported>> {
+    let mut rodata = Rodata::new();
+    let mut programs = Vec::new();
+    let mut unsupported = Vec::new();
+    for (index, handler) in ir.handlers.iter().enumerate() {
+        let Some(section) = program_section(index, &handler.points[0].place) else { continue };
+        let name = program_name(index);
+        match program(ir, target, index, &mut rodata) {
+            Ok(emitted) => {
+                let emit::Emitted { insns, relocations, lines } = emitted;
+                programs.push(Program { section, name, insns, relocations, lines });
+            }
+            Err((location, refusal)) => {
+                unsupported.push(Unsupported { location, point: handler.points[0].name.clone(), refusal });
+            }
+        }
+    }
+    if unsupported.is_empty() { Ok(Bpf { maps: maps(ir), rodata: rodata.bytes(), programs }) } else { Err(unsupported) }
+}
+
+fn program(
+    ir: &Ir,
+    target: &Target,
+    handler: usize,
+    rodata: &mut Rodata,
+) -> Result<emit::Emitted, (Location, Refusal)> {
+    let nowhere = |refusal| (Location::default(), refusal);
+    let draft = select::select(ir, target, handler, rodata)?;
+    let (output, flat) =
+        allocate::allocate(&draft).map_err(|error| nowhere(Refusal::Allocation(format!("{error:?}"))))?;
+    emit::emit(&draft, &flat, &output).map_err(nowhere)
+}
+
+fn maps(ir: &Ir) -> Vec<MapDef> {
+    let (_, globals_size) = scalar_offsets(&ir.globals);
+    let mut maps = vec![
+        MapDef {
+            map: Map::Events,
+            ty: map::RINGBUF,
+            key_size: 0,
+            value_size: 0,
+            entries_max: RING_BYTES_DEFAULT,
+            flags: 0,
+        },
+        MapDef {
+            map: Map::Globals,
+            ty: map::ARRAY,
+            key_size: 4,
+            value_size: globals_size as u32,
+            entries_max: 1,
+            flags: map::F_MMAPABLE,
+        },
+    ];
+    for (index, global) in ir.globals.iter().enumerate() {
+        if let Storage::Array { keys, value, entries_max } = &global.storage {
+            maps.push(MapDef {
+                map: Map::Array(GlobalId(index as u16)),
+                ty: map::HASH,
+                key_size: key_size(keys) as u32,
+                value_size: value.size() as u32,
+                entries_max: *entries_max,
+                flags: 0,
+            });
+        }
+    }
+    maps
+}
+
+/// What a target must be able to do for a session to run at all, and cannot.
+#[must_use]
+pub fn missing_features(ir: &Ir, features: &BTreeSet<Feature>) -> Vec<Feature> {
+    let needed =
+        ir.handlers.iter().flat_map(|handler| &handler.points).filter_map(|point| context::feature(&point.place));
+    let needed: BTreeSet<Feature> = needed.chain([Feature::RingBuffer]).collect();
+    needed.difference(features).copied().collect()
+}

@@ -1,0 +1,91 @@
+//! Event records: prints, run-time errors, `exit()`. Layouts are [`shared::abi::event`]'s.
+
+use regalloc2::VReg;
+use shared::abi::event::{RecordKind, header, layout};
+use shared::abi::map::{SessionState, session};
+use shared::ir::{FormatId, Value};
+
+use super::{Result, Selector};
+use crate::bpf::code::{Alu, Helper, Jump, map};
+use crate::bpf::{Map, Symbol};
+use crate::codegen::draft::{Base, Inst, Source};
+
+impl Selector<'_> {
+    pub(super) fn print(&mut self, format: FormatId, arguments: &[Value]) {
+        let header = header(RecordKind::Print, format, 0, 0);
+        self.record(RecordKind::Print, format, arguments, 0, |selector, record| {
+            let header = selector.immediate(header as i64);
+            selector.store(Base::Register(record), 0, Source::Register(header));
+        });
+    }
+
+    /// Reports a run-time error and ends the session: MAXERRORS is 0.
+    pub(super) fn raise(&mut self, format: FormatId, arguments: &[Value]) -> Result {
+        let header = header(RecordKind::Raise, format, self.index as u16, 0);
+        let location = self.location.to_word();
+        let point = (self.handler.points.len() > 1).then(|| self.point_index());
+        self.record(RecordKind::Raise, format, arguments, map::RB_FORCE_WAKEUP, |selector, record| {
+            let mut header = selector.immediate(header as i64);
+            if let Some(point) = point {
+                let shifted = selector.alu(Alu::Lsh, point, Source::Immediate(32));
+                header = selector.alu(Alu::Or, header, Source::Register(shifted));
+            }
+            selector.store(Base::Register(record), 0, Source::Register(header));
+            let location = selector.immediate(location as i64);
+            selector.store(Base::Register(record), 8, Source::Register(location));
+        });
+        self.stop();
+        Ok(())
+    }
+
+    pub(super) fn exit(&mut self) {
+        self.stop();
+        let header = header(RecordKind::Exit, FormatId(0), 0, 0);
+        self.record(RecordKind::Exit, FormatId(0), &[], map::RB_FORCE_WAKEUP, |selector, record| {
+            let header = selector.immediate(header as i64);
+            selector.store(Base::Register(record), 0, Source::Register(header));
+        });
+    }
+
+    /// Lets no further handler start.
+    fn stop(&mut self) {
+        let state = Source::Immediate(SessionState::Stopping as i32);
+        self.store(Base::Register(self.globals), session::STATE as i32, state);
+    }
+
+    /// Reserves a record, lets `head` write what comes before the arguments, writes these, and submits it; where there is no
+    /// room, counts it as lost.
+    fn record(
+        &mut self,
+        kind: RecordKind,
+        format: FormatId,
+        arguments: &[Value],
+        flags: i64,
+        head: impl FnOnce(&mut Self, VReg),
+    ) {
+        let types = match kind {
+            RecordKind::Exit => Vec::new(),
+            RecordKind::Print | RecordKind::Raise => self.ir.formats[usize::from(format.0)].arguments.clone(),
+        };
+        let (offsets, size) = layout(kind, &types);
+        let ring = self.address(Symbol::Map(Map::Events), 0);
+        let (size, no_flags) = (self.immediate(size as i64), self.immediate(0));
+        let record = self.call(Helper::RingbufReserve, &[ring, size, no_flags]);
+        let (after, _) = self.join(0);
+        let (lost, reserved) = self.branch(Jump::Eq, record, Source::Immediate(0));
+        self.switch_to(reserved);
+        head(self, record);
+        for ((&argument, &ty), offset) in arguments.iter().zip(&types).zip(offsets) {
+            self.write(argument, ty, Base::Register(record), offset as i32);
+        }
+        let flags = self.immediate(flags);
+        self.call_for_effect(Helper::RingbufSubmit, &[record, flags]);
+        self.jump(after, &[]);
+        self.switch_to(lost);
+        let one = self.immediate(1);
+        let offset = session::LOST as i32;
+        self.inst(Inst::AtomicAdd { base: self.globals, offset, addend: one, before: None });
+        self.jump(after, &[]);
+        self.switch_to(after);
+    }
+}
