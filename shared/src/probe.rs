@@ -8,6 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::target::BuildId;
+use crate::trust::Privilege;
 
 /// What makes a handler run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -40,6 +41,16 @@ impl ProbeKind {
         match self {
             Self::Been | Self::Timer => Executor::User,
             Self::Kprobe | Self::Uprobe | Self::Tracepoint => Executor::Kernel,
+        }
+    }
+
+    /// What a user must be allowed to have such a probe. SystemTap lets `stapusr` probe processes of its own; until a handler
+    /// can tell whose process it runs in, that takes `stapsys` here.
+    #[must_use]
+    pub fn privilege(self) -> Privilege {
+        match self {
+            Self::Been | Self::Timer => Privilege::Stapusr,
+            Self::Kprobe | Self::Uprobe | Self::Tracepoint => Privilege::Stapsys,
         }
     }
 }
@@ -121,6 +132,12 @@ impl Place {
             Self::Uprobe { .. } => ProbeKind::Uprobe,
             Self::Tracepoint { .. } => ProbeKind::Tracepoint,
         }
+    }
+
+    /// Whether the probe fires when a function returns.
+    #[must_use]
+    pub fn on_return(&self) -> bool {
+        matches!(self, Self::Kprobe { on_return: true, .. } | Self::Uprobe { on_return: true, .. })
     }
 }
 

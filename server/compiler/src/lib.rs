@@ -14,16 +14,27 @@ pub mod bpf;
 pub mod program;
 
 // The verbs, in the order a script meets them.
-mod codegen;
-mod object;
-mod optimize;
-mod translate;
+pub mod parse;
 
-use shared::artifact::manifest::Claims;
-use shared::diagnostic::Report;
+pub mod elaborate;
+
+pub mod translate;
+
+pub mod optimize;
+
+pub mod codegen;
+
+pub mod object;
+
+use shared::artifact::manifest::{Claims, Digest, KernelClaim};
+use shared::diagnostic::{Diagnostic, Label, Note, Report, Severity};
+use shared::ir::Ir;
+use shared::probe::ProbeKind;
 pub use shared::protocol::request::Output;
 use shared::target::{BuildId, Fact, FactQuery, Target};
+use shared::trust::Privilege;
 
+use crate::source::Sources;
 use crate::world::World;
 
 /// What is to be compiled, and for which host.
@@ -111,9 +122,130 @@ pub struct InternalError {
 ///
 /// # Errors
 /// When a stage breaks its own rules.
-pub fn compile(_request: &Request<'_>, world: &dyn World) -> Result<Compilation, InternalError> {
+pub fn compile(request: &Request<'_>, world: &dyn World) -> Result<Compilation, InternalError> {
     world.entered(Stage::Parse);
-    Err(InternalError { stage: Stage::Parse, message: "not built yet".to_owned() })
+    let mut sources = Sources::default();
+    let source = sources.add(request.script_name, request.script);
+    let (script, mut diagnostics) = parse::parse(&mut sources, source, &parse_environment(request));
+    if request.output == Output::Parsed || has_errors(&diagnostics) {
+        return Ok(text_or_refusal(script.to_string(), sources, diagnostics));
+    }
+
+    world.entered(Stage::Elaborate);
+    let Request { target, facts, guru, .. } = *request;
+    let elaboration = elaborate::elaborate(&script, &elaborate::Environment { world, target, facts, guru });
+    diagnostics.extend(elaboration.diagnostics);
+    if has_errors(&diagnostics) {
+        return Ok(Compilation::Refused(report(sources, diagnostics)));
+    }
+    if let Some(missing) = elaboration.debuginfo_missing {
+        return Ok(Compilation::DebuginfoMissing(missing));
+    }
+    if !elaboration.facts_needed.is_empty() {
+        return Ok(Compilation::NeedFacts(elaboration.facts_needed.into_iter().collect()));
+    }
+    if !elaboration.debuginfo_needed.is_empty() {
+        return Ok(Compilation::NeedDebuginfo(elaboration.debuginfo_needed.into_iter().collect()));
+    }
+    let program = elaboration.program;
+    if request.output == Output::Elaborated {
+        return Ok(Compilation::Text(program.to_string(), report(sources, diagnostics)));
+    }
+
+    world.entered(Stage::Translate);
+    let mut ir = match translate::translate(&program, &sources) {
+        Ok(ir) => ir,
+        Err(limit) => return Ok(refuse(sources, diagnostics, "translate/limit", limit.to_string())),
+    };
+    verify(&ir, Stage::Translate)?;
+    world.entered(Stage::Optimize);
+    optimize::optimize(&mut ir);
+    verify(&ir, Stage::Optimize)?;
+    if request.output == Output::Translated {
+        return Ok(Compilation::Text(ir.to_string(), report(sources, diagnostics)));
+    }
+
+    world.entered(Stage::Codegen);
+    let missing = codegen::missing_features(&ir, &target.features);
+    if let Some(feature) = missing.first() {
+        return Ok(refuse(sources, diagnostics, "codegen/feature", format!("the host's kernel has no {feature}")));
+    }
+    let bpf = match codegen::generate(&ir, target) {
+        Ok(bpf) => bpf,
+        Err(unsupported) => {
+            diagnostics.extend(unsupported.iter().map(|unsupported| self::unsupported(unsupported, &sources)));
+            return Ok(Compilation::Refused(report(sources, diagnostics)));
+        }
+    };
+    if request.output == Output::Disassembled {
+        return Ok(Compilation::Text(bpf.to_string(), report(sources, diagnostics)));
+    }
+
+    world.entered(Stage::Object);
+    let elf = object::write(&bpf).map_err(|message| InternalError { stage: Stage::Object, message })?;
+    let object = Object { claims: claims(request, &elf, ir), elf };
+    Ok(Compilation::Object(Box::new(object), report(sources, diagnostics)))
+}
+
+fn verify(ir: &Ir, stage: Stage) -> Result<(), InternalError> {
+    shared::ir::verify::verify(ir).map_err(|error| InternalError { stage, message: error.to_string() })
+}
+
+fn has_errors(diagnostics: &[Diagnostic]) -> bool {
+    diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+}
+
+fn report(sources: Sources, diagnostics: Vec<Diagnostic>) -> Report {
+    Report { sources: sources.into_all(), diagnostics }
+}
+
+fn text_or_refusal(text: String, sources: Sources, diagnostics: Vec<Diagnostic>) -> Compilation {
+    if has_errors(&diagnostics) {
+        Compilation::Refused(report(sources, diagnostics))
+    } else {
+        Compilation::Text(text, report(sources, diagnostics))
+    }
+}
+
+/// Refuses for a reason that no single place in the script has.
+fn refuse(sources: Sources, mut diagnostics: Vec<Diagnostic>, code: &str, message: String) -> Compilation {
+    let (code, severity) = (code.to_owned(), Severity::Error);
+    diagnostics.push(Diagnostic { code, severity, message, labels: Vec::new(), notes: Vec::new() });
+    Compilation::Refused(report(sources, diagnostics))
+}
+
+fn unsupported(unsupported: &codegen::Unsupported, sources: &Sources) -> Diagnostic {
+    let codegen::Unsupported { location, point, refusal } = unsupported;
+    let mut diagnostic = Diagnostic {
+        code: "codegen/unsupported".to_owned(),
+        severity: Severity::Error,
+        message: refusal.to_string(),
+        labels: Vec::new(),
+        notes: vec![Note::Note(format!("the handler is that of {point}"))],
+    };
+    diagnostic.labels.extend(sources.span_of(*location).map(|span| Label { span, text: String::new() }));
+    diagnostic
+}
+
+/// What the server signs.
+fn claims(request: &Request<'_>, elf: &[u8], ir: Ir) -> Claims {
+    let Target { architecture, release, kernel, .. } = request.target;
+    let kinds = ir.handlers.iter().flat_map(|handler| &handler.points).map(|point| point.place.kind());
+    let privilege = kinds.map(ProbeKind::privilege).max().unwrap_or_default();
+    Claims {
+        script_name: request.script_name.to_owned(),
+        script_digest: Digest::of(request.script.as_bytes()),
+        elf_digest: Digest::of(elf),
+        kernel: KernelClaim { architecture: *architecture, release: release.clone(), build_id: kernel.clone() },
+        privilege: if request.guru { Privilege::Stapdev } else { privilege },
+        guru: request.guru,
+        parameters: ir.parameters(),
+        ir,
+    }
+}
+
+fn parse_environment<'a>(request: &Request<'a>) -> parse::Environment<'a> {
+    todo!()
 }
 
 impl std::fmt::Display for Stage {

@@ -11,6 +11,8 @@
 //!
 //! The text form is written by `Display` and read by [`read`]; [`verify`] holds what may be relied on.
 
+use std::collections::BTreeSet;
+
 use bstr::BString;
 use serde::{Deserialize, Serialize};
 
@@ -454,6 +456,24 @@ pub enum Order {
 
 /// The bound of `execname()`: TASK_COMM_LEN of include/linux/sched.h, less the NUL.
 pub const EXECNAME_BYTES_MAX: u16 = 15;
+
+impl Ir {
+    /// The parameters that some function reads, in their order.
+    #[must_use]
+    pub fn parameters(&self) -> Vec<Parameter> {
+        let blocks = self.functions.iter().flat_map(|function| &function.blocks);
+        let ops = blocks.flat_map(|block| &block.instructions).map(|instruction| &instruction.op);
+        let read: BTreeSet<Parameter> = ops
+            .filter_map(|op| match op {
+                Op::Parameter(parameter) => Some(*parameter),
+                // In the kernel the time of day is counted from CLOCK_TAI.
+                Op::Clock(Clock::Realtime) => Some(Parameter::TaiOffset),
+                _ => None,
+            })
+            .collect();
+        read.into_iter().collect()
+    }
+}
 
 impl Location {
     /// The place as one word of an event record.

@@ -331,10 +331,9 @@ fn join_blocks(function: &mut Function) -> bool {
                 break;
             }
             let (parameters, arguments) = (parameters.clone(), jump.arguments.clone());
-            parameters
-                .iter()
-                .zip(arguments)
-                .for_each(|(&parameter, argument)| drop(replaced.insert(parameter, argument)));
+            for (&parameter, argument) in parameters.iter().zip(arguments) {
+                replaced.insert(parameter, argument);
+            }
             let next = std::mem::replace(&mut function.blocks[target], empty_block());
             function.blocks[target].parameters = Vec::new();
             let block = &mut function.blocks[index];

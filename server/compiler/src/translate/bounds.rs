@@ -307,8 +307,8 @@ fn rendered_bytes_max(format: &Format, arguments: &[u16]) -> usize {
             Piece::Text(text) => text.len(),
             Piece::Conversion(conversion) => {
                 let extents = [conversion.width, conversion.precision];
-                extents.iter().filter(|&&extent| extent == Extent::Argument).for_each(|_| drop(arguments.next()));
-                conversion_bytes_max(*conversion, arguments.next().copied().unwrap_or(0))
+                let dynamic = extents.iter().filter(|&&extent| extent == Extent::Argument).count();
+                conversion_bytes_max(*conversion, arguments.nth(dynamic).copied().unwrap_or(0))
             }
         };
     }

@@ -80,10 +80,6 @@ impl Builder {
         }
     }
 
-    pub(super) fn ty(&self, value: Value) -> Type {
-        self.function.ty(value)
-    }
-
     /// Appends an instruction with results of these types.
     pub(super) fn push<const N: usize>(&mut self, op: Op, results: [Type; N], location: Location) -> [Value; N] {
         let results = results.map(|ty| self.function.new_value(ty));

@@ -254,8 +254,7 @@ impl Selector<'_> {
         for index in 0..Type::String(bound).size() / 8 {
             self.store(Base::Slot(slot), (index * 8) as i32, Source::Immediate(0));
         }
-        let data = self.draft.new_slot(arguments.len().max(1) * 8);
-        self.store(Base::Slot(data), 0, Source::Immediate(0));
+        let data = self.draft.new_slot(arguments.len() * 8);
         for (index, &argument) in arguments.iter().enumerate() {
             self.store(Base::Slot(data), (index * 8) as i32, Source::Register(argument));
         }

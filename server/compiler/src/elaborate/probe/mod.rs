@@ -1,0 +1,244 @@
+//! Probe points: from what is written to where it attaches, one file a probe kind.
+
+mod been;
+mod kprobe;
+mod timer;
+mod tracepoint;
+mod uprobe;
+
+use shared::diagnostic::{Diagnostic, Span, similar};
+use shared::probe::{Place, ProbeKind, ProbePoint};
+use shared::target::{BuildId, Fact, FactQuery, Feature};
+
+use super::{Environment, Log};
+use crate::DebuginfoNeed;
+use crate::ast::{self, Component, LiteralValue};
+use crate::debuginfo::Debuginfo;
+use crate::world::DebuginfoFile;
+
+/// One place that a probe point stands for, and what its target variables are looked up in.
+#[derive(Debug, Clone)]
+pub(super) struct Derivation {
+    pub(super) point: ProbePoint,
+    pub(super) scope: Scope,
+}
+
+/// Where target variables come from.
+#[derive(Debug, Clone)]
+pub(super) enum Scope {
+    /// There are none; the words say why.
+    None(&'static str),
+    /// A function in a debug file.
+    Function(FunctionScope),
+}
+
+/// A function in a debug file, entered or left.
+#[derive(Debug, Clone)]
+pub(super) struct FunctionScope {
+    /// Index into [`Resolver`]'s files.
+    pub(super) file: usize,
+    pub(super) function: crate::debuginfo::Function,
+    pub(super) on_return: bool,
+    pub(super) space: shared::ir::Space,
+}
+
+/// What resolution of one point may come to, besides places.
+pub(super) enum Unresolved {
+    /// Something is wrong with it.
+    Wrong(Box<Diagnostic>),
+    /// Something has to be asked or fetched first.
+    Waiting,
+}
+
+type Resolved = Result<Vec<Derivation>, Unresolved>;
+
+/// Resolves probe points, and keeps the debug files that were opened on the way.
+pub(super) struct Resolver<'a> {
+    environment: &'a Environment<'a>,
+    files: Vec<(BuildId, Debuginfo<'a>)>,
+}
+
+/// A form that a probe point can have: its components, where `()` stands for an argument, and what resolves it.
+struct Form {
+    components: &'static [&'static str],
+    resolve: fn(&mut Resolver<'_>, &Point<'_>, &mut Log) -> Resolved,
+}
+
+/// A probe point that has a known form.
+pub(super) struct Point<'p> {
+    written: &'p ast::ProbePoint,
+}
+
+/// Every form, by kind.
+fn forms() -> impl Iterator<Item = &'static Form> {
+    been::FORMS.iter().chain(timer::FORMS).chain(kprobe::FORMS).chain(uprobe::FORMS).chain(tracepoint::FORMS)
+}
+
+impl<'a> Resolver<'a> {
+    pub(super) fn new(environment: &'a Environment<'a>) -> Self {
+        Self { environment, files: Vec::new() }
+    }
+
+    /// The places of a list of points.
+    pub(super) fn resolve_all(&mut self, points: &[ast::ProbePoint], log: &mut Log) -> Vec<Derivation> {
+        let mut derivations = Vec::new();
+        for written in points {
+            if let Some(condition) = &written.condition {
+                let message = "probe conditions are not supported by this version";
+                log.report(Diagnostic::error("elaborate/not-supported", condition.span, message));
+            }
+            match self.resolve(written, log) {
+                Ok(found) => {
+                    let sufficient = written.sufficient && !found.is_empty();
+                    derivations.extend(found);
+                    if sufficient {
+                        break;
+                    }
+                }
+                Err(Unresolved::Wrong(_)) if written.optional => {}
+                Err(Unresolved::Wrong(diagnostic)) => log.report(*diagnostic),
+                Err(Unresolved::Waiting) => {}
+            }
+        }
+        derivations
+    }
+
+    fn resolve(&mut self, written: &ast::ProbePoint, log: &mut Log) -> Resolved {
+        match forms().find(|form| form.fits(&written.components)) {
+            Some(form) => (form.resolve)(self, &Point { written }, log),
+            None => Err(unknown_form(written)),
+        }
+    }
+
+    /// What places must agree in to share a program; nothing where they cannot share one, because the kernel does not tell
+    /// a program which of its points fired.
+    pub(super) fn sharing_key(&self, place: &Place) -> Option<(ProbeKind, bool)> {
+        let has_cookies = self.environment.target.features.contains(&Feature::AttachCookie);
+        let kind = place.kind();
+        (has_cookies && matches!(kind, ProbeKind::Kprobe | ProbeKind::Uprobe)).then(|| (kind, place.on_return()))
+    }
+
+    /// The host's answer to a question; where it has not answered yet, the question is put.
+    fn fact(&self, query: FactQuery, log: &mut Log) -> Result<&'a Fact, Unresolved> {
+        match self.environment.facts.iter().find(|fact| fact.query() == query) {
+            Some(fact) => Ok(fact),
+            None => {
+                log.facts_needed.insert(query);
+                Err(Unresolved::Waiting)
+            }
+        }
+    }
+
+    /// Opens the debug file of an object.
+    fn open(&mut self, object: &str, build_id: &BuildId, span: Span, log: &mut Log) -> Result<usize, Unresolved> {
+        if let Some(index) = self.files.iter().position(|(known, _)| known == build_id) {
+            return Ok(index);
+        }
+        let need = || DebuginfoNeed { object: object.to_owned(), build_id: build_id.clone() };
+        let bytes = match self.environment.world.debuginfo(build_id) {
+            DebuginfoFile::Bytes(bytes) => bytes,
+            DebuginfoFile::NotHere => {
+                log.debuginfo_needed.insert(need());
+                return Err(Unresolved::Waiting);
+            }
+            DebuginfoFile::Missing => {
+                log.debuginfo_missing.get_or_insert_with(need);
+                return Err(Unresolved::Waiting);
+            }
+        };
+        let file = Debuginfo::open(bytes).map_err(|error| {
+            let message = format!("the debuginfo of {object} (build id {build_id}) cannot be read: {error}");
+            Unresolved::wrong("elaborate/debuginfo", span, message)
+        })?;
+        self.files.push((build_id.clone(), file));
+        Ok(self.files.len() - 1)
+    }
+
+    /// An opened debug file.
+    pub(super) fn file(&self, index: usize) -> &Debuginfo<'a> {
+        &self.files[index].1
+    }
+}
+
+impl Unresolved {
+    fn wrong(code: &str, span: Span, message: impl Into<String>) -> Self {
+        Self::Wrong(Box::new(Diagnostic::error(code, span, message)))
+    }
+}
+
+impl Form {
+    fn fits(&self, components: &[Component]) -> bool {
+        self.components.len() == components.len() && self.common(components) == components.len()
+    }
+
+    /// How many components agree before the first that does not.
+    fn common(&self, components: &[Component]) -> usize {
+        let agree = |(form, written): &(&&str, &Component)| match form.strip_suffix("()") {
+            Some(name) => written.name.text == name && written.argument.is_some(),
+            None => written.name.text == **form && written.argument.is_none(),
+        };
+        self.components.iter().zip(components).take_while(agree).count()
+    }
+}
+
+impl Point<'_> {
+    fn span(&self) -> Span {
+        self.written.span
+    }
+
+    fn has(&self, component: &str) -> bool {
+        self.written.components.iter().any(|written| written.name.text == component)
+    }
+
+    fn argument(&self, component: usize) -> Option<&ast::Literal> {
+        self.written.components.get(component)?.argument.as_ref()
+    }
+
+    fn number(&self, component: usize) -> Result<(i64, Span), Unresolved> {
+        match self.argument(component) {
+            Some(ast::Literal { value: LiteralValue::Number(number), span }) => Ok((*number, *span)),
+            _ => Err(self.wrong_argument(component, "a number")),
+        }
+    }
+
+    fn string(&self, component: usize) -> Result<(String, Span), Unresolved> {
+        match self.argument(component) {
+            Some(ast::Literal { value: LiteralValue::String(string), span }) => Ok((string.to_string(), *span)),
+            _ => Err(self.wrong_argument(component, "a string")),
+        }
+    }
+
+    fn wrong_argument(&self, component: usize, expected: &str) -> Unresolved {
+        let span = self.argument(component).map_or(self.span(), |argument| argument.span);
+        let name = self.written.components.get(component).map_or("", |component| &component.name.text);
+        Unresolved::wrong("elaborate/probe-argument", span, format!("`{name}` takes {expected}"))
+    }
+}
+
+fn unknown_form(written: &ast::ProbePoint) -> Unresolved {
+    let components = &written.components;
+    let common = forms().map(|form| form.common(components)).max().unwrap_or(0);
+    let possible = forms().filter(|form| form.common(components) == common && form.components.len() > common);
+    let mut possible: Vec<&str> = possible.map(|form| form.components[common]).collect();
+    possible.sort_unstable();
+    possible.dedup();
+    let Some(wrong) = components.get(common) else {
+        let message = "the probe point is not complete";
+        let diagnostic = Diagnostic::error("elaborate/unknown-probe-point", written.span, message);
+        return Unresolved::Wrong(Box::new(diagnostic.note(format!("it goes on with: {}", possible.join(", ")))));
+    };
+    let name = &wrong.name.text;
+    let message = match possible.iter().find(|form| form.trim_end_matches("()") == name) {
+        Some(form) if form.ends_with("()") => format!("`{name}` needs an argument"),
+        Some(_) => format!("`{name}` takes no argument"),
+        None => format!("unknown probe point component `{name}`"),
+    };
+    let names: Vec<&str> = possible.iter().map(|form| form.trim_end_matches("()")).collect();
+    let mut diagnostic = Diagnostic::error("elaborate/unknown-probe-point", wrong.name.span, message);
+    match similar(name, names.iter().copied()).first() {
+        Some(nearest) if *nearest != name => diagnostic = diagnostic.saying(format!("did you mean `{nearest}`?")),
+        _ if !possible.is_empty() => diagnostic = diagnostic.note(format!("possible here: {}", possible.join(", "))),
+        _ => diagnostic = diagnostic.note("the probe point ends before this"),
+    }
+    Unresolved::Wrong(Box::new(diagnostic))
+}

@@ -1,0 +1,148 @@
+//! Walks over a tree that look for one thing.
+
+use shared::diagnostic::Span;
+
+use crate::ast::{Block, Expression, ExpressionKind, Foreach, Name, Print, Statement, StatementKind};
+
+/// The calls in a body: the function's name and the number of arguments.
+pub(super) fn calls(body: &Block) -> Vec<(&Name, usize)> {
+    let mut found = Vec::new();
+    visit_block(body, &mut |expression| {
+        if let ExpressionKind::Call { function, arguments } = &expression.kind {
+            found.push((function, arguments.len()));
+        }
+    });
+    found
+}
+
+/// Whether a body reads target variables, so that it may mean something else at each place.
+pub(super) fn target_variables(body: &Block) -> bool {
+    let mut found = false;
+    visit_block(body, &mut |expression| {
+        found |= matches!(
+            expression.kind,
+            ExpressionKind::Target(_) | ExpressionKind::AtVar { .. } | ExpressionKind::Cast { .. }
+        );
+    });
+    found
+}
+
+/// The names that a body uses as arrays: each with its number of keys.
+pub(super) fn indexed(body: &Block) -> Vec<(&str, usize, Span)> {
+    let mut found = Vec::new();
+    visit_block(body, &mut |expression| match &expression.kind {
+        ExpressionKind::Index { base, keys } => {
+            if let ExpressionKind::Name(name) = &base.kind {
+                found.push((name.as_str(), keys.len(), expression.span));
+            }
+        }
+        ExpressionKind::In { keys, array } => found.push((array.text.as_str(), keys.len(), array.span)),
+        _ => {}
+    });
+    visit_foreach(&body.statements, &mut |foreach| {
+        if let ExpressionKind::Name(name) = &foreach.over.kind {
+            found.push((name.as_str(), foreach.keys.len(), foreach.over.span));
+        }
+    });
+    found
+}
+
+fn visit_foreach<'a>(statements: &'a [Statement], visit: &mut impl FnMut(&'a Foreach)) {
+    for statement in statements {
+        match &statement.kind {
+            StatementKind::Foreach(foreach) => {
+                visit(foreach);
+                visit_foreach(std::slice::from_ref(&foreach.body), visit);
+            }
+            StatementKind::Block(block) => visit_foreach(&block.statements, visit),
+            StatementKind::If { then, otherwise, .. } => {
+                visit_foreach(std::slice::from_ref(then), visit);
+                otherwise.iter().for_each(|otherwise| visit_foreach(std::slice::from_ref(otherwise), visit));
+            }
+            StatementKind::While { body, .. } | StatementKind::For { body, .. } => {
+                visit_foreach(std::slice::from_ref(body), visit);
+            }
+            StatementKind::Try { body, handler, .. } => {
+                visit_foreach(&body.statements, visit);
+                visit_foreach(&handler.statements, visit);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Calls `visit` with every expression of a block, outer ones first.
+fn visit_block<'a>(block: &'a Block, visit: &mut dyn FnMut(&'a Expression)) {
+    block.statements.iter().for_each(|statement| visit_statement(statement, visit));
+}
+
+fn visit_statement<'a>(statement: &'a Statement, visit: &mut dyn FnMut(&'a Expression)) {
+    match &statement.kind {
+        StatementKind::Empty | StatementKind::Break | StatementKind::Continue | StatementKind::Next => {}
+        StatementKind::Block(block) => visit_block(block, visit),
+        StatementKind::Expression(expression) | StatementKind::Delete(expression) => visit_expression(expression, visit),
+        StatementKind::If { condition, then, otherwise } => {
+            visit_expression(condition, visit);
+            visit_statement(then, visit);
+            otherwise.iter().for_each(|otherwise| visit_statement(otherwise, visit));
+        }
+        StatementKind::While { condition, body } => {
+            visit_expression(condition, visit);
+            visit_statement(body, visit);
+        }
+        StatementKind::For { init, condition, step, body } => {
+            [init, condition, step].into_iter().flatten().for_each(|expression| visit_expression(expression, visit));
+            visit_statement(body, visit);
+        }
+        StatementKind::Foreach(foreach) => {
+            visit_expression(&foreach.over, visit);
+            foreach.slice.iter().flatten().chain(&foreach.limit).for_each(|expression| visit_expression(expression, visit));
+            visit_statement(&foreach.body, visit);
+        }
+        StatementKind::Return(value) => value.iter().for_each(|value| visit_expression(value, visit)),
+        StatementKind::Try { body, handler, .. } => {
+            visit_block(body, visit);
+            visit_block(handler, visit);
+        }
+    }
+}
+
+fn visit_expression<'a>(expression: &'a Expression, visit: &mut dyn FnMut(&'a Expression)) {
+    visit(expression);
+    let mut each = |expressions: &[&'a Expression]| expressions.iter().for_each(|inner| visit_expression(inner, visit));
+    match &expression.kind {
+        ExpressionKind::Literal(_)
+        | ExpressionKind::Name(_)
+        | ExpressionKind::Target(_)
+        | ExpressionKind::AtVar { .. }
+        | ExpressionKind::ProbeWrite(_)
+        | ExpressionKind::Perf(_)
+        | ExpressionKind::Const(_)
+        | ExpressionKind::Enum(..)
+        | ExpressionKind::Register { .. } => {}
+        ExpressionKind::Index { base, keys } => {
+            each(&[base]);
+            keys.iter().flatten().for_each(|key| visit_expression(key, visit));
+        }
+        ExpressionKind::In { keys, .. } => keys.iter().flatten().for_each(|key| visit_expression(key, visit)),
+        ExpressionKind::Call { arguments, .. } | ExpressionKind::Print(Print { arguments, .. }) => {
+            arguments.iter().for_each(|argument| visit_expression(argument, visit));
+        }
+        ExpressionKind::Unary(_, inner)
+        | ExpressionKind::Step { target: inner, .. }
+        | ExpressionKind::Match { subject: inner, .. }
+        | ExpressionKind::Cast { operand: inner, .. }
+        | ExpressionKind::Member { base: inner, .. }
+        | ExpressionKind::Pretty { base: inner, .. }
+        | ExpressionKind::AddressOf(inner)
+        | ExpressionKind::Defined(inner)
+        | ExpressionKind::Entry(inner)
+        | ExpressionKind::EnumName(inner, ..)
+        | ExpressionKind::Deref { address: inner, .. }
+        | ExpressionKind::Aggregate { statistic: inner, .. }
+        | ExpressionKind::Histogram { statistic: inner, .. } => each(&[inner]),
+        ExpressionKind::Binary(_, a, b) => each(&[a, b]),
+        ExpressionKind::Assign { target: a, value: b, .. } | ExpressionKind::Element { base: a, index: b } => each(&[a, b]),
+        ExpressionKind::Ternary(a, b, c) => each(&[a, b, c]),
+    }
+}
