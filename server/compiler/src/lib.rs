@@ -10,6 +10,7 @@ pub mod world;
 
 // The nouns.
 pub mod ast;
+pub mod debuginfo;
 
 use shared::artifact::manifest::Claims;
 use shared::diagnostic::Report;
