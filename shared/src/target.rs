@@ -163,9 +163,9 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 /// A question only the host can answer. The compiler asks when a script needs it; nothing else is revealed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum FactQuery {
-    /// The build id of the ELF file at `path`.
+    /// The ELF file at `path`.
     Elf {
-        /// An absolute path on the host.
+        /// A path on the host; without a slash, a program to be looked for in `$PATH`.
         path: String,
     },
     /// The tracepoints whose name matches `pattern` (a shell glob), of the kernel and its loaded modules.
@@ -191,8 +191,8 @@ pub enum Fact {
     Elf {
         /// The path that was asked about.
         path: String,
-        /// Its build id, or why there is none: `no such file`, `no build id`.
-        build_id: Result<BuildId, String>,
+        /// The file, or why there is none: `no such file`, `it has no build id`.
+        found: Result<ElfFile, String>,
     },
     /// The tracepoints that match.
     Tracepoints {
@@ -201,6 +201,15 @@ pub enum Fact {
         /// Their names, sorted.
         names: Vec<String>,
     },
+}
+
+/// An ELF file on the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ElfFile {
+    /// Its absolute path, without symbolic links: where probes attach.
+    pub path: String,
+    /// Its build id.
+    pub build_id: BuildId,
 }
 
 impl Fact {

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 // The ground that every stage stands on.
+pub mod debuginfo;
 pub mod source;
 pub mod world;
 

@@ -1,6 +1,7 @@
 //! Probe points: from what is written to where it attaches, one file a probe kind.
 
 mod been;
+mod functions;
 mod kprobe;
 mod timer;
 mod tracepoint;
@@ -37,8 +38,8 @@ pub(super) enum Scope {
 pub(super) struct FunctionScope {
     /// Index into [`Resolver`]'s files.
     pub(super) file: usize,
-    pub(super) function: crate::debuginfo::Function,
-    pub(super) on_return: bool,
+    pub(super) place: crate::debuginfo::Place,
+    /// Whose memory its pointers point into.
     pub(super) space: shared::ir::Space,
 }
 

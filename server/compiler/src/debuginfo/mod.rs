@@ -1,0 +1,408 @@
+//! Bytes of an ELF file with debuginfo → answers: which functions can be probed and where, which variables a place has
+//! and where their values lie, what their types are.
+//!
+//! This module knows ELF and DWARF; it must not know the stap language, BPF or the IR, and no type of the libraries that
+//! it reads with leaves it. Nothing is read before it is asked for: an answer about one function costs the symbol table,
+//! the address ranges of the units, and one unit. The bytes are hostile: cycles, truncation and gigantic counts end in a
+//! [`DebuginfoError`], and every bound stands in [`shared::limits`].
+
+use shared::limits::LimitExceeded;
+use shared::target::{Architecture, BuildId};
+
+mod location;
+mod types;
+
+pub use location::{BinaryOp, Bits, Expr, Location, Piece, Variable};
+pub use types::{Encoding, Enumerator, Member, Qualifier, StructKind, Type, TypeId};
+
+/// An opened ELF file. Cheap to open; what answers need is read on demand and kept.
+pub struct Debuginfo<'a> {
+    bytes: &'a [u8],
+}
+
+/// What kind of file it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// Its `NT_GNU_BUILD_ID`, where it has one.
+    pub build_id: Option<BuildId>,
+    /// What it is for.
+    pub kind: ObjectKind,
+    /// The processor it is for.
+    pub architecture: Architecture,
+}
+
+/// What an object is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ObjectKind {
+    /// The kernel: `vmlinux`.
+    Kernel,
+    /// A program loaded at the addresses it was linked for (ET_EXEC).
+    Executable,
+    /// A program loaded anywhere (ET_DYN).
+    PositionIndependentExecutable,
+    /// A library.
+    SharedObject,
+}
+
+/// A function that code was generated for, from the symbol table. Two static functions of one name are two of these.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Function {
+    /// Its name as the source has it: `f` for the symbols `f`, `f.isra.0`, `f.constprop.0`, `f.part.0` and `f@@V1`.
+    pub name: String,
+    /// Its symbol.
+    pub symbol: String,
+    /// The link-time address of its first instruction. Tells functions of one name apart.
+    pub address: u64,
+    /// Its size in bytes; 0 where the symbol does not say.
+    pub size: u64,
+    /// Whether the symbol is visible outside its file.
+    pub external: bool,
+}
+
+/// An answer to [`Debuginfo::functions`]. Both lists are sorted by name, then address.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Functions {
+    /// What can be probed.
+    pub found: Vec<Function>,
+    /// What matches but cannot be probed, and why: silence is right for wildcards, a message for a name.
+    pub refused: Vec<(Function, Refusal)>,
+}
+
+/// Why a function cannot be probed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Refusal {
+    /// The kernel refuses: `NOKPROBE_SYMBOL`, `__kprobes`, `noinstr`, or entry code.
+    Blocklisted,
+    /// The kernel refuses: there is no ftrace location in it (`notrace`, or assembly), and tracing such functions is off in
+    /// distribution kernels (CONFIG_KPROBE_EVENTS_ON_NOTRACE).
+    NotTraced,
+    /// Its memory is freed after boot.
+    Init,
+}
+
+/// When a probe of a function fires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Moment {
+    /// When it is called.
+    Entry,
+    /// When it returns. Variables are still those of the entry: a caller who wants them saves them there.
+    Return,
+}
+
+/// A place to probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The function it lies in.
+    pub function: Function,
+    /// When the probe fires.
+    pub moment: Moment,
+    /// Where the source declares the function; `None` where no DWARF describes it (assembly).
+    pub declaration: Option<SourceLine>,
+    /// The link-time address to probe, which is where variables are looked at. For [`Moment::Return`], the entry.
+    pub pc: u64,
+    /// The same address as whoever attaches needs it.
+    pub offset: PlaceOffset,
+    /// The subprogram's DIE, an offset into `.debug_info`.
+    subprogram: Option<u64>,
+}
+
+/// An address that does not depend on where the object is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PlaceOffset {
+    /// Kernel: the distance from `_stext`.
+    FromStext(u64),
+    /// Program or library: the offset into the file.
+    InFile(u64),
+}
+
+/// A line of a source file. Prints as `fs/read_write.c:450`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SourceLine {
+    /// Relative to the compilation directory where it lies below it.
+    pub file: String,
+    /// Counted from 1.
+    pub line: u64,
+}
+
+/// A name that a place has in scope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScopedVariable {
+    /// As in the source.
+    pub name: String,
+    /// What it is.
+    pub role: Role,
+    /// Its type.
+    pub type_id: TypeId,
+    /// Whether its value can be had.
+    pub availability: Availability,
+}
+
+/// What a variable is to its function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// A formal parameter.
+    Parameter,
+    /// A variable of the function or of one of its blocks.
+    Local,
+}
+
+/// Whether a variable's value can be had at a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Availability {
+    /// Yes.
+    Here,
+    /// The compiler keeps no value of it at this place.
+    OptimisedOut,
+    /// It has one, but in a form that is not understood; why.
+    Unsupported(String),
+}
+
+/// Why there is no variable, or no such step from one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum VariableError {
+    /// No such name.
+    #[error("no variable {name:?} in {function}")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// Where.
+        function: String,
+        /// What there is.
+        known: Vec<ScopedVariable>,
+    },
+    /// A block of the function declares it, but not one around the place.
+    #[error("variable {name:?} of {function} belongs to a block that does not contain the probed place")]
+    NotInScope {
+        /// What was asked for.
+        name: String,
+        /// Where.
+        function: String,
+        /// What there is.
+        known: Vec<ScopedVariable>,
+    },
+    /// The variable has no value at the place.
+    #[error("variable {name:?} of {function} has no value at the probed place: the compiler optimised it out")]
+    OptimisedOut {
+        /// What was asked for.
+        name: String,
+        /// Where.
+        function: String,
+        /// What there is.
+        known: Vec<ScopedVariable>,
+    },
+    /// A step to a member that the type does not have.
+    #[error("{of} has no member {name:?}")]
+    NoMember {
+        /// What was asked for.
+        name: String,
+        /// The type as in C.
+        of: String,
+        /// What it has.
+        known: Vec<String>,
+    },
+    /// A step that the type does not allow.
+    #[error("{step} needs {wanted}, and this is of type {found}")]
+    Mismatch {
+        /// `->x`, `[]`, `*`, `&`
+        step: String,
+        /// `a pointer or an array`
+        wanted: &'static str,
+        /// The type as in C.
+        found: String,
+    },
+    /// `$return` of a function that returns nothing.
+    #[error("{function} returns nothing")]
+    ReturnsNothing {
+        /// Which.
+        function: String,
+    },
+    /// No DWARF describes the function.
+    #[error("no debuginfo describes {function}, which may be written in assembly")]
+    NotDescribed {
+        /// Which.
+        function: String,
+    },
+    /// Correct, but more than is understood so far.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The file is at fault.
+    #[error(transparent)]
+    Debuginfo(#[from] DebuginfoError),
+}
+
+/// What is wrong with a file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DebuginfoError {
+    /// It is something else, or a part of it.
+    #[error("not a usable ELF file: {0}")]
+    Elf(String),
+    /// It has what it should not have, such as an offset that points nowhere.
+    #[error("damaged debuginfo: {0}")]
+    Damaged(String),
+    /// Correct, but more than is understood so far.
+    #[error("{0}")]
+    Unsupported(String),
+    /// More than we are willing to read.
+    #[error(transparent)]
+    Limit(#[from] LimitExceeded),
+}
+
+impl<'a> Debuginfo<'a> {
+    /// Opens an ELF file. Reads its headers and little else.
+    ///
+    /// # Errors
+    /// When it is not a 64-bit little-endian ELF file for x86-64, or is a kernel module (ET_REL).
+    pub fn open(bytes: &'a [u8]) -> Result<Self, DebuginfoError> {
+        Ok(Self { bytes })
+    }
+
+    /// What kind of file it is.
+    #[must_use]
+    pub fn object(&self) -> &Object {
+        todo!("{}", self.bytes.len())
+    }
+
+    /// The functions whose name (without clone suffix) or symbol matches `pattern`, a name or a glob
+    /// ([`shared::target::glob_matches`]). Of several symbols at one address, a glob gives one.
+    ///
+    /// # Errors
+    /// When the symbol table is damaged or missing.
+    pub fn functions(&self, _pattern: &str) -> Result<Functions, DebuginfoError> {
+        todo!()
+    }
+
+    /// Where to probe `function`: at its first instruction; after the prologue where that is asked for by entry and the
+    /// code is unoptimised, so that parameters are in their places (user programs only).
+    ///
+    /// # Errors
+    /// When the debuginfo is damaged, or the address lies in no segment.
+    pub fn place(&self, _function: &Function, _moment: Moment) -> Result<Place, DebuginfoError> {
+        todo!()
+    }
+
+    /// The parameters and locals in scope at `place`, in the order of their declaration, innermost block first; a name
+    /// that is hidden by an inner one is left out. Empty where no DWARF describes the function.
+    ///
+    /// # Errors
+    /// When the debuginfo is damaged.
+    pub fn variables(&self, _place: &Place) -> Result<Vec<ScopedVariable>, DebuginfoError> {
+        todo!()
+    }
+
+    /// What `$name` is at `place`: a parameter or local in scope, else a global of the same file, else an enumerator.
+    ///
+    /// # Errors
+    /// When there is none, when it has no value at the place, or when the debuginfo is damaged.
+    pub fn variable(&self, _place: &Place, _name: &str) -> Result<Variable, VariableError> {
+        todo!()
+    }
+
+    /// What `$return` is when the function of `place` returns: registers are those of the return.
+    ///
+    /// # Errors
+    /// When it returns nothing, or in a way that probes cannot read.
+    pub fn return_value(&self, _place: &Place) -> Result<Variable, VariableError> {
+        todo!()
+    }
+
+    /// `of->name`, which is also `of.name`: a member of a struct or union, or of what a pointer to one points to. Looks
+    /// into unnamed members.
+    ///
+    /// # Errors
+    /// When there is no such member.
+    pub fn member(&self, _of: &Variable, _name: &str) -> Result<Variable, VariableError> {
+        todo!()
+    }
+
+    /// `of[index]`: an element of an array, or of what a pointer points to. The index may be [`Expr::Given`].
+    ///
+    /// # Errors
+    /// When it is neither, or its elements have no size.
+    pub fn index(&self, _of: &Variable, _index: Expr) -> Result<Variable, VariableError> {
+        todo!()
+    }
+
+    /// `*of`.
+    ///
+    /// # Errors
+    /// When it is no pointer.
+    pub fn deref(&self, _of: &Variable) -> Result<Variable, VariableError> {
+        todo!()
+    }
+
+    /// `&of`: a value whose type is a pointer to the type of `of`.
+    ///
+    /// # Errors
+    /// When it does not lie in memory, or is a bit field.
+    pub fn address_of(&self, _of: &Variable) -> Result<Variable, VariableError> {
+        todo!()
+    }
+
+    /// A type by its C name, as `@cast` has it: `task_struct`, `struct file`, `unsigned int`, `char *`, `foo_t`. A name
+    /// without a keyword is looked up as typedef or base type, then as struct, union and enum. `None`: there is none.
+    ///
+    /// `@cast(x, "task_struct")` is a [`Variable`] of this type at `Location::Memory(Expr::Given(0))`.
+    ///
+    /// # Errors
+    /// When the debuginfo is damaged.
+    pub fn type_named(&self, _name: &str) -> Result<Option<TypeId>, DebuginfoError> {
+        todo!()
+    }
+
+    /// One level of a type: what a typedef or pointer stands for is another id.
+    ///
+    /// # Errors
+    /// When the debuginfo is damaged.
+    pub fn type_of(&self, _id: TypeId) -> Result<Type, DebuginfoError> {
+        todo!()
+    }
+
+    /// The type below typedefs and qualifiers, never [`Type::Typedef`] or [`Type::Qualified`]; a struct that is only
+    /// declared is looked for in other units.
+    ///
+    /// # Errors
+    /// When the debuginfo is damaged.
+    pub fn resolved_type(&self, _id: TypeId) -> Result<(TypeId, Type), DebuginfoError> {
+        todo!()
+    }
+
+    /// The members of a struct or union, in order; unnamed ones are there without a name. Empty for anything else.
+    ///
+    /// # Errors
+    /// When the debuginfo is damaged.
+    pub fn members(&self, _id: TypeId) -> Result<Vec<Member>, DebuginfoError> {
+        todo!()
+    }
+
+    /// The enumerators of an enum, in order. Empty for anything else.
+    ///
+    /// # Errors
+    /// When the debuginfo is damaged.
+    pub fn enumerators(&self, _id: TypeId) -> Result<Vec<Enumerator>, DebuginfoError> {
+        todo!()
+    }
+
+    /// The size of a type's values in bytes; `None` where it has none (void, functions, incomplete types).
+    ///
+    /// # Errors
+    /// When the debuginfo is damaged.
+    pub fn type_size(&self, _id: TypeId) -> Result<Option<u64>, DebuginfoError> {
+        todo!()
+    }
+
+    /// A type as `stap -L` spells it: `size_t`, `struct file*`, `char const*`.
+    ///
+    /// # Errors
+    /// When the debuginfo is damaged.
+    pub fn type_name(&self, _id: TypeId) -> Result<String, DebuginfoError> {
+        todo!()
+    }
+
+    /// The source line that the instruction at `pc` (a link-time address) was made from; `None` where nobody says.
+    ///
+    /// # Errors
+    /// When the debuginfo is damaged.
+    pub fn line(&self, _pc: u64) -> Result<Option<SourceLine>, DebuginfoError> {
+        todo!()
+    }
+}
