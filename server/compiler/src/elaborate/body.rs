@@ -15,8 +15,8 @@ use crate::ast::{
     self, Assign, Binary, Block, ExpressionKind as Tree, Literal, LiteralValue, Print, PrintForm, SortBy, Unary,
 };
 use crate::program::{
-    Body, Expression, ExpressionKind, Foreach, Function, FunctionId, Global, GlobalId, Local, LocalId, Place, Statement,
-    StatementKind, Storage, Type, UpdateOp,
+    Body, Expression, ExpressionKind, Foreach, Function, FunctionId, Global, GlobalId, Local, LocalId, Place,
+    Statement, StatementKind, Storage, Type, UpdateOp,
 };
 
 /// The globals, with what they start as.
@@ -68,7 +68,8 @@ pub(super) fn functions(declarations: &Declarations<'_>, types: &Types, log: &mu
     let mut functions = Vec::new();
     for (declaration, slots) in declarations.functions.iter().zip(&types.functions) {
         let result = slots.result.map_or(Type::Void, |slot| types.of(slot));
-        let mut lower = Lower { declarations, types, locals: &slots.locals, context: Context::Function, log, loop_depth: 0 };
+        let mut lower =
+            Lower { declarations, types, locals: &slots.locals, context: Context::Function, log, loop_depth: 0 };
         let body = lower.body(&declaration.body);
         let parameter_count = declaration.parameters.len();
         functions.push(Function { name: declaration.name.text.clone(), parameter_count, result, body });
@@ -108,7 +109,8 @@ struct Lower<'c> {
 
 impl Lower<'_> {
     fn body(&mut self, body: &Block) -> Body {
-        let local = |(name, slot): &(String, super::infer::Slot)| Local { name: name.clone(), ty: self.types.of(*slot) };
+        let local =
+            |(name, slot): &(String, super::infer::Slot)| Local { name: name.clone(), ty: self.types.of(*slot) };
         let locals = self.locals.names.iter().map(local).collect();
         let mut statements = Vec::new();
         self.block(body, &mut statements);
@@ -248,7 +250,11 @@ impl Lower<'_> {
         let local = |this: &mut Self, name: &ast::Name| match this.locals.index(&name.text) {
             Some(index) => Some(LocalId(index)),
             None => {
-                this.error("elaborate/foreach-global", name.span, format!("`{}` is a global: `foreach` takes locals", name.text));
+                this.error(
+                    "elaborate/foreach-global",
+                    name.span,
+                    format!("`{}` is a global: `foreach` takes locals", name.text),
+                );
                 None
             }
         };
@@ -403,7 +409,14 @@ impl Lower<'_> {
         }
     }
 
-    fn update(&mut self, target: &ast::Expression, op: UpdateOp, operand: Expression, postfix: bool, span: Span) -> Expression {
+    fn update(
+        &mut self,
+        target: &ast::Expression,
+        op: UpdateOp,
+        operand: Expression,
+        postfix: bool,
+        span: Span,
+    ) -> Expression {
         let Some(place) = self.place(target) else { return operand };
         let ty = operand.ty;
         Expression { kind: ExpressionKind::Update { place, op, operand: Box::new(operand), postfix }, ty, span }
@@ -502,7 +515,9 @@ impl Lower<'_> {
         let arguments = self.values(&print.arguments);
         let format = match &print.form {
             // What is no format was reported when types were inferred.
-            PrintForm::Format(Literal { value: LiteralValue::String(text), .. }) => Format::parse(text).unwrap_or_default(),
+            PrintForm::Format(Literal { value: LiteralValue::String(text), .. }) => {
+                Format::parse(text).unwrap_or_default()
+            }
             PrintForm::Format(_) => Format::default(),
             PrintForm::Character => {
                 let mut format = Format::default();

@@ -97,7 +97,8 @@ impl<'a> Declarations<'a> {
 
     /// Finds out from its uses whether a global is an array, and with how many keys.
     fn find_arrays(&mut self, log: &mut Log) {
-        let bodies = self.probes.iter().map(|probe| &probe.body).chain(self.functions.iter().map(|function| &function.body));
+        let bodies =
+            self.probes.iter().map(|probe| &probe.body).chain(self.functions.iter().map(|function| &function.body));
         let mut first_uses: BTreeMap<usize, (usize, Span)> = BTreeMap::new();
         for body in bodies {
             for (name, key_count, span) in uses::indexed(body) {
@@ -147,18 +148,23 @@ fn unknown_function(
     argument_count: usize,
     functions: &BTreeMap<(&str, usize), &FunctionDecl>,
 ) -> Diagnostic {
-    let mut counts: Vec<usize> = functions.keys().filter(|(known, _)| *known == name.text).map(|&(_, count)| count).collect();
+    let mut counts: Vec<usize> =
+        functions.keys().filter(|(known, _)| *known == name.text).map(|&(_, count)| count).collect();
     counts.extend(intrinsic::find(&name.text).map(|found| found.parameters.len()));
     if let Some(expected) = counts.first() {
         let message = format!("function `{}` takes {}, not {argument_count}", name.text, arguments(*expected));
         return Diagnostic::error("elaborate/argument-count", name.span, message);
     }
-    let known = functions.keys().map(|&(known, _)| known).chain(intrinsic::names());
+    let mut known: Vec<&str> = functions.keys().map(|&(known, _)| known).collect();
+    known.extend(intrinsic::names());
     let similar = similar(&name.text, known);
-    let diagnostic = Diagnostic::error("elaborate/unknown-function", name.span, format!("unknown function `{}`", name.text));
+    let diagnostic =
+        Diagnostic::error("elaborate/unknown-function", name.span, format!("unknown function `{}`", name.text));
     match similar.as_slice() {
         [] => diagnostic,
-        [nearest, ..] => diagnostic.saying(format!("did you mean `{nearest}`?")).note(format!("similar: {}", similar.join(", "))),
+        [nearest, ..] => {
+            diagnostic.saying(format!("did you mean `{nearest}`?")).note(format!("similar: {}", similar.join(", ")))
+        }
     }
 }
 

@@ -205,9 +205,13 @@ fn returns_value(statements: &[Statement]) -> bool {
             returns_value(std::slice::from_ref(then))
                 || otherwise.as_ref().is_some_and(|otherwise| returns_value(std::slice::from_ref(otherwise)))
         }
-        StatementKind::While { body, .. } | StatementKind::For { body, .. } => returns_value(std::slice::from_ref(body)),
+        StatementKind::While { body, .. } | StatementKind::For { body, .. } => {
+            returns_value(std::slice::from_ref(body))
+        }
         StatementKind::Foreach(foreach) => returns_value(std::slice::from_ref(&foreach.body)),
-        StatementKind::Try { body, handler, .. } => returns_value(&body.statements) || returns_value(&handler.statements),
+        StatementKind::Try { body, handler, .. } => {
+            returns_value(&body.statements) || returns_value(&handler.statements)
+        }
         _ => false,
     })
 }
@@ -425,7 +429,12 @@ impl Walk<'_, '_> {
                 self.is(b, STRING);
                 STRING
             }
-            Binary::Equal | Binary::NotEqual | Binary::Less | Binary::LessEqual | Binary::Greater | Binary::GreaterEqual => {
+            Binary::Equal
+            | Binary::NotEqual
+            | Binary::Less
+            | Binary::LessEqual
+            | Binary::Greater
+            | Binary::GreaterEqual => {
                 let slot = self.expression(a);
                 self.is(b, slot);
                 LONG

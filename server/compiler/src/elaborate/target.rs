@@ -14,7 +14,11 @@ use crate::program::{Expression, ExpressionKind, Type};
 type Result<T> = std::result::Result<T, Box<Diagnostic>>;
 
 /// The value of a target variable at a place.
-pub(super) fn variable(expression: &ast::Expression, derivation: &Derivation, resolver: &Resolver<'_>) -> Result<Expression> {
+pub(super) fn variable(
+    expression: &ast::Expression,
+    derivation: &Derivation,
+    resolver: &Resolver<'_>,
+) -> Result<Expression> {
     let scope = match &derivation.scope {
         Scope::Function(scope) => scope,
         Scope::None(why) => {
@@ -38,16 +42,18 @@ impl Reader<'_> {
     fn find(&self, expression: &ast::Expression) -> Result<Variable> {
         let explain = |error: VariableError| self.explain(error, expression.span);
         match &expression.kind {
-            Tree::Target(name) if name.starts_with("$$") => {
-                Err(not_supported(expression.span, &format!("`{name}`")))
-            }
+            Tree::Target(name) if name.starts_with("$$") => Err(not_supported(expression.span, &format!("`{name}`"))),
             Tree::Target(name) if name == "$return" && self.scope.place.moment == Moment::Return => {
                 self.debuginfo.return_value(&self.scope.place).map_err(explain)
             }
             Tree::Target(name) if self.scope.place.moment == Moment::Return => {
                 let message = format!("`{name}` is gone when the function returns");
                 let diagnostic = Diagnostic::error("elaborate/entry-variable", expression.span, message);
-                Err(Box::new(diagnostic.note("only `$return` is there; saving variables of the entry is not supported by this version")))
+                Err(Box::new(
+                    diagnostic.note(
+                        "only `$return` is there; saving variables of the entry is not supported by this version",
+                    ),
+                ))
             }
             Tree::Target(name) => {
                 let name = name.trim_start_matches('$');
@@ -137,7 +143,9 @@ impl Reader<'_> {
             VariableError::NoMember { name, known, .. } => (name, known),
             _ => return Box::new(diagnostic),
         };
-        if let Some(nearest) = similar(&name, known.iter().map(String::as_str)).into_iter().find(|&nearest| nearest != name) {
+        if let Some(nearest) =
+            similar(&name, known.iter().map(String::as_str)).into_iter().find(|&nearest| nearest != name)
+        {
             diagnostic = diagnostic.saying(format!("did you mean `{nearest}`?"));
         }
         diagnostic.notes.push(Note::Note(if known.is_empty() {
@@ -207,9 +215,7 @@ impl Make {
         Ok(match expr {
             Expr::Constant(number) => self.long(ExpressionKind::Long(*number as i64)),
             Expr::Register(number) => self.long(ExpressionKind::Register(*number)),
-            Expr::Load { address, size } => {
-                self.load(self.expression(address)?, Width { bytes: *size, signed: false })
-            }
+            Expr::Load { address, size } => self.load(self.expression(address)?, Width { bytes: *size, signed: false }),
             Expr::Binary(op, a, b) => self.operation(*op, self.expression(a)?, self.expression(b)?),
             Expr::Address(_) => return Err(not_supported(self.span, "a variable at a fixed address")),
             Expr::Given(_) => return Err(not_supported(self.span, "an index that is not a number")),

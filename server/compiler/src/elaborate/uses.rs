@@ -80,7 +80,9 @@ fn visit_statement<'a>(statement: &'a Statement, visit: &mut dyn FnMut(&'a Expre
     match &statement.kind {
         StatementKind::Empty | StatementKind::Break | StatementKind::Continue | StatementKind::Next => {}
         StatementKind::Block(block) => visit_block(block, visit),
-        StatementKind::Expression(expression) | StatementKind::Delete(expression) => visit_expression(expression, visit),
+        StatementKind::Expression(expression) | StatementKind::Delete(expression) => {
+            visit_expression(expression, visit)
+        }
         StatementKind::If { condition, then, otherwise } => {
             visit_expression(condition, visit);
             visit_statement(then, visit);
@@ -96,7 +98,12 @@ fn visit_statement<'a>(statement: &'a Statement, visit: &mut dyn FnMut(&'a Expre
         }
         StatementKind::Foreach(foreach) => {
             visit_expression(&foreach.over, visit);
-            foreach.slice.iter().flatten().chain(&foreach.limit).for_each(|expression| visit_expression(expression, visit));
+            foreach
+                .slice
+                .iter()
+                .flatten()
+                .chain(&foreach.limit)
+                .for_each(|expression| visit_expression(expression, visit));
             visit_statement(&foreach.body, visit);
         }
         StatementKind::Return(value) => value.iter().for_each(|value| visit_expression(value, visit)),
@@ -142,7 +149,9 @@ fn visit_expression<'a>(expression: &'a Expression, visit: &mut dyn FnMut(&'a Ex
         | ExpressionKind::Aggregate { statistic: inner, .. }
         | ExpressionKind::Histogram { statistic: inner, .. } => each(&[inner]),
         ExpressionKind::Binary(_, a, b) => each(&[a, b]),
-        ExpressionKind::Assign { target: a, value: b, .. } | ExpressionKind::Element { base: a, index: b } => each(&[a, b]),
+        ExpressionKind::Assign { target: a, value: b, .. } | ExpressionKind::Element { base: a, index: b } => {
+            each(&[a, b])
+        }
         ExpressionKind::Ternary(a, b, c) => each(&[a, b, c]),
     }
 }

@@ -24,7 +24,8 @@ fn resolve(_resolver: &mut Resolver<'_>, point: &Point<'_>, _log: &mut Log) -> R
         "us" | "usec" => 1_000,
         _ => 1,
     };
-    let interval_ns = u64::try_from(count).ok().and_then(|count| count.checked_mul(unit_ns)).filter(|&interval| interval > 0);
+    let interval_ns =
+        u64::try_from(count).ok().and_then(|count| count.checked_mul(unit_ns)).filter(|&interval| interval > 0);
     let Some(interval_ns) = interval_ns else {
         return Err(Unresolved::wrong("elaborate/probe-argument", span, "a timer's interval must be positive"));
     };
