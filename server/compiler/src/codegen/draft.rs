@@ -15,6 +15,9 @@ pub(super) struct Draft {
     pub(super) blocks: Vec<DraftBlock>,
     pub(super) slots: Vec<SlotDef>,
     pub(super) register_count: usize,
+    /// Slots that only the operation at hand needs, and those that earlier operations needed.
+    transient: Vec<Slot>,
+    free: Vec<Slot>,
 }
 
 /// A straight piece of code. The last instruction ends it; none before does.
@@ -122,6 +125,23 @@ impl Draft {
         }
         self.blocks = blocks;
         self
+    }
+
+    /// A slot for the operation at hand: after [`Draft::release`] others may use it.
+    pub(super) fn new_transient_slot(&mut self, size: usize) -> Slot {
+        let fitting = self.free.iter().enumerate().filter(|(_, slot)| self.slots[slot.0].size >= size);
+        let best = fitting.min_by_key(|(_, slot)| self.slots[slot.0].size).map(|(index, _)| index);
+        let slot = match best {
+            Some(index) => self.free.swap_remove(index),
+            None => self.new_slot(size),
+        };
+        self.transient.push(slot);
+        slot
+    }
+
+    /// Gives the slots of the operation at hand back.
+    pub(super) fn release(&mut self) {
+        self.free.append(&mut self.transient);
     }
 
     pub(super) fn new_slot(&mut self, size: usize) -> Slot {

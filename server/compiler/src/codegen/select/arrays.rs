@@ -38,7 +38,7 @@ impl Selector<'_> {
     fn key(&mut self, array: GlobalId, keys: &[Value]) -> VReg {
         let (types, _) = self.types(array);
         let (offsets, size) = shared::abi::value::offsets(&types);
-        let slot = self.draft.new_slot(size);
+        let slot = self.draft.new_transient_slot(size);
         for ((&key, ty), offset) in keys.iter().zip(&types).zip(offsets) {
             self.write(key, *ty, Base::Slot(slot), offset as i32);
         }
@@ -118,7 +118,7 @@ impl Selector<'_> {
     fn array_set(&mut self, array: GlobalId, keys: &[Value], value: Value, results: &[Value]) {
         let key = self.key(array, keys);
         let (_, ty) = self.types(array);
-        let slot = self.draft.new_slot(ty.size());
+        let slot = self.draft.new_transient_slot(ty.size());
         self.write(value, ty, Base::Slot(slot), 0);
         let value = self.frame(slot);
         let error = self.update(array, key, value, map::UPDATE_ANY);
@@ -145,7 +145,7 @@ impl Selector<'_> {
         self.jump(join, &[sum, none]);
 
         self.switch_to(missing);
-        let slot = self.draft.new_slot(8);
+        let slot = self.draft.new_transient_slot(8);
         self.store(Base::Slot(slot), 0, Source::Register(addend));
         let value = self.frame(slot);
         let error = self.update(array, key, value, map::UPDATE_NOEXIST);

@@ -109,6 +109,7 @@ impl Selector<'_> {
             for instruction in &block.instructions {
                 self.location = instruction.location;
                 self.op(&instruction.op, &instruction.results)?;
+                self.draft.release();
             }
             self.location = block.end_location;
             self.block_end(&block.end)?;
@@ -120,7 +121,7 @@ impl Selector<'_> {
     fn prologue(&mut self) {
         self.context = self.draft.new_register();
         self.inst(Inst::Context { result: self.context });
-        let key = self.draft.new_slot(4);
+        let key = self.draft.new_transient_slot(4);
         self.inst(Inst::Store { size: Size::W, base: Base::Slot(key), offset: 0, source: Source::Immediate(0) });
         let map = self.address(Symbol::Map(Map::Globals), 0);
         let key = self.frame(key);
@@ -373,7 +374,7 @@ impl Selector<'_> {
             Space::Kernel => Helper::ProbeReadKernel,
             Space::User => Helper::ProbeReadUser,
         };
-        let slot = self.draft.new_slot(8);
+        let slot = self.draft.new_transient_slot(8);
         let (destination, bytes) = (self.frame(slot), self.immediate(i64::from(width.bytes)));
         let fault = self.call(helper, &[destination, bytes, address]);
         let mut register = self.load(Size::of_bytes(width.bytes), Base::Slot(slot), 0);

@@ -254,7 +254,7 @@ impl Selector<'_> {
         for index in 0..Type::String(bound).size() / 8 {
             self.store(Base::Slot(slot), (index * 8) as i32, Source::Immediate(0));
         }
-        let data = self.draft.new_slot(arguments.len() * 8);
+        let data = self.draft.new_transient_slot(arguments.len() * 8);
         for (index, &argument) in arguments.iter().enumerate() {
             self.store(Base::Slot(data), (index * 8) as i32, Source::Register(argument));
         }
