@@ -102,3 +102,44 @@ pub const FACTS_BYTES_MAX: usize = 8 << 20;
 
 /// Seconds that an artifact stays loadable after it was signed, where the server's policy names no other time: 30 days.
 pub const ARTIFACT_LIFE_S_DEFAULT: u64 = 30 * 24 * 3600;
+
+/// Bytes that the compressed sections of one debug file may expand to, together. The debuginfo of a large C++ program has
+/// some 300 MB; kernels are not compressed.
+pub const DEBUG_SECTIONS_EXPANDED_BYTES_MAX: u64 = 1 << 30;
+
+/// Steps that one question about debuginfo may take: entries, attributes, rows, operations and bytes of tables looked at. A
+/// walk over all entries of a distribution kernel takes some 100 million.
+pub const DEBUGINFO_STEPS_MAX: u64 = 1 << 29;
+
+/// Units of one debug file. A distribution kernel has some 3,000, a browser some 40,000.
+pub const DEBUGINFO_UNITS_MAX: u64 = 1 << 18;
+
+/// Address ranges of one debug file's units, or of one unit's functions. A distribution kernel has some 20,000.
+pub const DEBUGINFO_RANGES_MAX: u64 = 1 << 22;
+
+/// Units that are kept parsed. What a kernel's unit keeps is some 100 kB, and questions come unit by unit.
+pub const DEBUGINFO_UNITS_KEPT_MAX: usize = 64;
+
+/// Attributes of one debugging information entry. Compilers write some 20.
+pub const DEBUGINFO_ATTRIBUTES_MAX: usize = 256;
+
+/// Entries that may refer on from one to the next (origins, specifications, typedefs) or nest in one another.
+pub const DEBUGINFO_CHAIN_MAX: usize = 128;
+
+/// Bytes of one name in debuginfo. Mangled names of C++ templates take some kilobytes.
+pub const DEBUGINFO_NAME_BYTES_MAX: usize = 1 << 16;
+
+/// Bytes of the header of one line table, which lists directories and files. One of a large unit has 100 kB.
+pub const LINE_HEADER_BYTES_MAX: u64 = 1 << 20;
+
+/// Nodes of the expression that says where a variable lies. Those of optimised kernels have some 20.
+pub const LOCATION_NODES_MAX: usize = 1024;
+
+/// Operations that are carried out to find where a variable lies.
+pub const LOCATION_OPERATIONS_MAX: usize = 4096;
+
+/// Members of one struct and enumerators of one enum, unnamed inner ones included. The kernel's largest enum has some 2,000.
+pub const TYPE_MEMBERS_MAX: usize = 1 << 16;
+
+/// Numbers on the stack of a location's expression. Compilers use some 10.
+pub const LOCATION_STACK_MAX: usize = 64;

@@ -1,6 +1,7 @@
-//! Where a variable's value lies: our own noun over registers, constants and memory reads.
+//! Where a variable's value lies: our own noun over registers, constants and memory reads. Must not know DWARF.
 
 use super::TypeId;
+use super::expression::little_endian;
 
 /// A typed thing that a script can read: a variable, or what steps from one lead to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,4 +104,120 @@ pub enum BinaryOp {
     Gt,
     /// `>=`
     Ge,
+}
+
+impl Location {
+    /// Bytes that lie nowhere.
+    pub(super) fn of_bytes(bytes: &[u8]) -> Self {
+        little_endian(bytes).map_or_else(|| Self::Bytes(bytes.to_vec()), |number| Self::Value(Expr::Constant(number)))
+    }
+
+    /// `size` bytes of this, from `offset` on; `None` where they do not lie together.
+    pub(super) fn part(&self, offset: u64, size: u64) -> Option<Self> {
+        match self {
+            Self::Memory(address) => Some(Self::Memory(address.clone().plus(offset))),
+            Self::Value(number) if offset == 0 => Some(Self::Value(number.clone())),
+            Self::Value(number) if offset < 8 => {
+                let shift = Expr::Constant(8 * offset);
+                Some(Self::Value(Expr::binary(BinaryOp::Shr, number.clone(), shift)))
+            }
+            Self::Value(_) => None,
+            Self::Bytes(bytes) => {
+                let start = usize::try_from(offset).ok()?;
+                let end = start.checked_add(usize::try_from(size).ok()?)?;
+                bytes.get(start..end).map(Self::of_bytes)
+            }
+            Self::Pieces(pieces) => {
+                let mut start: u64 = 0;
+                for piece in pieces {
+                    let end = start.checked_add(piece.size)?;
+                    if offset >= start && offset < end {
+                        let fits = offset.checked_add(size)? <= end;
+                        return piece.location.as_ref().filter(|_| fits)?.part(offset - start, size);
+                    }
+                    start = end;
+                }
+                None
+            }
+        }
+    }
+
+    /// What is here as a number of `size` bytes, the bytes above being anything; `None` where it is no number.
+    pub(super) fn number(&self, size: u64) -> Option<Expr> {
+        match self.part(0, size)? {
+            Self::Memory(address) => {
+                let size = u8::try_from(size).ok().filter(|size| matches!(size, 1 | 2 | 4 | 8))?;
+                Some(Expr::Load { address: Box::new(address), size })
+            }
+            Self::Value(number) if size <= 8 => Some(number),
+            _ => None,
+        }
+    }
+}
+
+impl Expr {
+    /// The sum of this and a constant. Chains of such sums become one.
+    #[must_use]
+    pub fn plus(self, constant: u64) -> Self {
+        let (base, term) = match self {
+            Self::Binary(BinaryOp::Add, base, term) => match *term {
+                Self::Constant(term) => (*base, term),
+                term => (Self::Binary(BinaryOp::Add, base, Box::new(term)), 0),
+            },
+            base => (base, 0),
+        };
+        match (base, term.wrapping_add(constant)) {
+            (base, 0) => base,
+            (Self::Constant(number), sum) => Self::Constant(number.wrapping_add(sum)),
+            (Self::Address(address), sum) => Self::Address(address.wrapping_add(sum)),
+            (base, sum) => Self::Binary(BinaryOp::Add, Box::new(base), Box::new(Self::Constant(sum))),
+        }
+    }
+
+    /// Two numbers and an operation, computed where both are known.
+    #[must_use]
+    pub fn binary(op: BinaryOp, left: Self, right: Self) -> Self {
+        match (op, left, right) {
+            (op, Self::Constant(left), Self::Constant(right)) => Self::Constant(op.apply(left, right)),
+            (BinaryOp::Add, left, Self::Constant(right)) => left.plus(right),
+            (BinaryOp::Add, Self::Constant(left), right) => right.plus(left),
+            (BinaryOp::Sub, left, Self::Constant(right)) => left.plus(right.wrapping_neg()),
+            (op, left, right) => Self::Binary(op, Box::new(left), Box::new(right)),
+        }
+    }
+
+    /// How many expressions it is made of, itself included.
+    pub(super) fn nodes(&self) -> usize {
+        match self {
+            Self::Constant(_) | Self::Address(_) | Self::Register(_) | Self::Given(_) => 1,
+            Self::Load { address, .. } => 1 + address.nodes(),
+            Self::Binary(_, left, right) => 1 + left.nodes() + right.nodes(),
+        }
+    }
+}
+
+impl BinaryOp {
+    /// The result for two numbers: what both executors compute, too.
+    #[must_use]
+    pub fn apply(self, left: u64, right: u64) -> u64 {
+        let (signed_left, signed_right) = (left.cast_signed(), right.cast_signed());
+        let shift = u32::try_from(right).unwrap_or(u32::MAX);
+        match self {
+            Self::Add => left.wrapping_add(right),
+            Self::Sub => left.wrapping_sub(right),
+            Self::Mul => left.wrapping_mul(right),
+            Self::And => left & right,
+            Self::Or => left | right,
+            Self::Xor => left ^ right,
+            Self::Shl => left.checked_shl(shift).unwrap_or(0),
+            Self::Shr => left.checked_shr(shift).unwrap_or(0),
+            Self::Sar => (signed_left >> shift.min(63)).cast_unsigned(),
+            Self::Eq => u64::from(left == right),
+            Self::Ne => u64::from(left != right),
+            Self::Lt => u64::from(signed_left < signed_right),
+            Self::Le => u64::from(signed_left <= signed_right),
+            Self::Gt => u64::from(signed_left > signed_right),
+            Self::Ge => u64::from(signed_left >= signed_right),
+        }
+    }
 }

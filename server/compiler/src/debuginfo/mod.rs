@@ -6,19 +6,51 @@
 //! the address ranges of the units, and one unit. The bytes are hostile: cycles, truncation and gigantic counts end in a
 //! [`DebuginfoError`], and every bound stands in [`shared::limits`].
 
+use std::fmt;
+
 use shared::limits::LimitExceeded;
 use shared::target::{Architecture, BuildId};
 
+use self::elf::Image;
+use self::unit::Dwarf;
+
+// The file, and how it is walked.
+mod elf;
+mod symbol;
+mod unit;
+mod work;
+
+// From a name to a place.
+mod address;
+mod line;
+mod subprogram;
+
+// From a place to values.
+mod expression;
+mod frame;
 mod location;
+mod returns;
+mod scope;
+
+// From values to others.
+mod spelling;
+mod step;
 mod types;
 
 pub use location::{BinaryOp, Bits, Expr, Location, Piece, Variable};
 pub use types::{Encoding, Enumerator, Member, Qualifier, StructKind, Type, TypeId};
 
 /// An opened ELF file. Cheap to open; what answers need is read on demand and kept.
-pub struct Debuginfo<'a> {
-    bytes: &'a [u8],
-}
+pub struct Debuginfo<'a>(Opened<'a>);
+
+self_cell::self_cell!(
+    /// The file, and what was read of it, which borrows from the file's expanded sections.
+    struct Opened<'a> {
+        owner: Image<'a>,
+        #[not_covariant]
+        dependent: Dwarf,
+    }
+);
 
 /// What kind of file it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,12 +145,16 @@ pub enum PlaceOffset {
     FromStext(u64),
     /// Program or library: the offset into the file.
     InFile(u64),
+    /// Program or library, but this debug file was split off by `objcopy --only-keep-debug`, whose program headers no longer
+    /// say where code lies. The program's own headers translate the link-time address; a guess could break the program.
+    OnlyInProgram,
 }
 
 /// A line of a source file. Prints as `fs/read_write.c:450`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SourceLine {
-    /// Relative to the compilation directory where it lies below it.
+    /// As the line table has it, which is how SystemTap shows it: its directory, relative to the compilation directory or
+    /// absolute, and its name.
     pub file: String,
     /// Counted from 1.
     pub line: u64,
@@ -253,13 +289,13 @@ impl<'a> Debuginfo<'a> {
     /// # Errors
     /// When it is not a 64-bit little-endian ELF file for x86-64, or is a kernel module (ET_REL).
     pub fn open(bytes: &'a [u8]) -> Result<Self, DebuginfoError> {
-        Ok(Self { bytes })
+        Ok(Self(Opened::new(Image::read(bytes)?, |image| Dwarf::new(image))))
     }
 
     /// What kind of file it is.
     #[must_use]
     pub fn object(&self) -> &Object {
-        todo!("{}", self.bytes.len())
+        &self.0.borrow_owner().object
     }
 
     /// The functions whose name (without clone suffix) or symbol matches `pattern`, a name or a glob
@@ -267,8 +303,8 @@ impl<'a> Debuginfo<'a> {
     ///
     /// # Errors
     /// When the symbol table is damaged or missing.
-    pub fn functions(&self, _pattern: &str) -> Result<Functions, DebuginfoError> {
-        todo!()
+    pub fn functions(&self, pattern: &str) -> Result<Functions, DebuginfoError> {
+        self.ask(|dwarf| Ok(dwarf.symbols()?.functions(pattern)))
     }
 
     /// Where to probe `function`: at its first instruction; after the prologue where that is asked for by entry and the
@@ -276,8 +312,8 @@ impl<'a> Debuginfo<'a> {
     ///
     /// # Errors
     /// When the debuginfo is damaged, or the address lies in no segment.
-    pub fn place(&self, _function: &Function, _moment: Moment) -> Result<Place, DebuginfoError> {
-        todo!()
+    pub fn place(&self, function: &Function, moment: Moment) -> Result<Place, DebuginfoError> {
+        self.ask(|dwarf| dwarf.place(function, moment))
     }
 
     /// The parameters and locals in scope at `place`, in the order of their declaration, innermost block first; a name
@@ -285,24 +321,24 @@ impl<'a> Debuginfo<'a> {
     ///
     /// # Errors
     /// When the debuginfo is damaged.
-    pub fn variables(&self, _place: &Place) -> Result<Vec<ScopedVariable>, DebuginfoError> {
-        todo!()
+    pub fn variables(&self, place: &Place) -> Result<Vec<ScopedVariable>, DebuginfoError> {
+        self.ask(|dwarf| dwarf.variables(place))
     }
 
     /// What `$name` is at `place`: a parameter or local in scope, else a global of the same file, else an enumerator.
     ///
     /// # Errors
     /// When there is none, when it has no value at the place, or when the debuginfo is damaged.
-    pub fn variable(&self, _place: &Place, _name: &str) -> Result<Variable, VariableError> {
-        todo!()
+    pub fn variable(&self, place: &Place, name: &str) -> Result<Variable, VariableError> {
+        self.ask(|dwarf| dwarf.variable(place, name))
     }
 
     /// What `$return` is when the function of `place` returns: registers are those of the return.
     ///
     /// # Errors
     /// When it returns nothing, or in a way that probes cannot read.
-    pub fn return_value(&self, _place: &Place) -> Result<Variable, VariableError> {
-        todo!()
+    pub fn return_value(&self, place: &Place) -> Result<Variable, VariableError> {
+        self.ask(|dwarf| dwarf.return_value(place))
     }
 
     /// `of->name`, which is also `of.name`: a member of a struct or union, or of what a pointer to one points to. Looks
@@ -310,32 +346,32 @@ impl<'a> Debuginfo<'a> {
     ///
     /// # Errors
     /// When there is no such member.
-    pub fn member(&self, _of: &Variable, _name: &str) -> Result<Variable, VariableError> {
-        todo!()
+    pub fn member(&self, of: &Variable, name: &str) -> Result<Variable, VariableError> {
+        self.ask(|dwarf| dwarf.member(of, name))
     }
 
     /// `of[index]`: an element of an array, or of what a pointer points to. The index may be [`Expr::Given`].
     ///
     /// # Errors
     /// When it is neither, or its elements have no size.
-    pub fn index(&self, _of: &Variable, _index: Expr) -> Result<Variable, VariableError> {
-        todo!()
+    pub fn index(&self, of: &Variable, index: Expr) -> Result<Variable, VariableError> {
+        self.ask(|dwarf| dwarf.index(of, index))
     }
 
     /// `*of`.
     ///
     /// # Errors
     /// When it is no pointer.
-    pub fn deref(&self, _of: &Variable) -> Result<Variable, VariableError> {
-        todo!()
+    pub fn deref(&self, of: &Variable) -> Result<Variable, VariableError> {
+        self.ask(|dwarf| dwarf.deref(of))
     }
 
     /// `&of`: a value whose type is a pointer to the type of `of`.
     ///
     /// # Errors
     /// When it does not lie in memory, or is a bit field.
-    pub fn address_of(&self, _of: &Variable) -> Result<Variable, VariableError> {
-        todo!()
+    pub fn address_of(&self, of: &Variable) -> Result<Variable, VariableError> {
+        self.ask(|dwarf| dwarf.address_of(of))
     }
 
     /// A type by its C name, as `@cast` has it: `task_struct`, `struct file`, `unsigned int`, `char *`, `foo_t`. A name
@@ -345,16 +381,16 @@ impl<'a> Debuginfo<'a> {
     ///
     /// # Errors
     /// When the debuginfo is damaged.
-    pub fn type_named(&self, _name: &str) -> Result<Option<TypeId>, DebuginfoError> {
-        todo!()
+    pub fn type_named(&self, name: &str) -> Result<Option<TypeId>, DebuginfoError> {
+        self.ask(|dwarf| dwarf.type_named(name))
     }
 
     /// One level of a type: what a typedef or pointer stands for is another id.
     ///
     /// # Errors
     /// When the debuginfo is damaged.
-    pub fn type_of(&self, _id: TypeId) -> Result<Type, DebuginfoError> {
-        todo!()
+    pub fn type_of(&self, id: TypeId) -> Result<Type, DebuginfoError> {
+        self.ask(|dwarf| dwarf.type_of(id))
     }
 
     /// The type below typedefs and qualifiers, never [`Type::Typedef`] or [`Type::Qualified`]; a struct that is only
@@ -362,47 +398,77 @@ impl<'a> Debuginfo<'a> {
     ///
     /// # Errors
     /// When the debuginfo is damaged.
-    pub fn resolved_type(&self, _id: TypeId) -> Result<(TypeId, Type), DebuginfoError> {
-        todo!()
+    pub fn resolved_type(&self, id: TypeId) -> Result<(TypeId, Type), DebuginfoError> {
+        self.ask(|dwarf| dwarf.resolved_type(id))
     }
 
     /// The members of a struct or union, in order; unnamed ones are there without a name. Empty for anything else.
     ///
     /// # Errors
     /// When the debuginfo is damaged.
-    pub fn members(&self, _id: TypeId) -> Result<Vec<Member>, DebuginfoError> {
-        todo!()
+    pub fn members(&self, id: TypeId) -> Result<Vec<Member>, DebuginfoError> {
+        self.ask(|dwarf| dwarf.members(id))
     }
 
     /// The enumerators of an enum, in order. Empty for anything else.
     ///
     /// # Errors
     /// When the debuginfo is damaged.
-    pub fn enumerators(&self, _id: TypeId) -> Result<Vec<Enumerator>, DebuginfoError> {
-        todo!()
+    pub fn enumerators(&self, id: TypeId) -> Result<Vec<Enumerator>, DebuginfoError> {
+        self.ask(|dwarf| dwarf.enumerators(id))
     }
 
     /// The size of a type's values in bytes; `None` where it has none (void, functions, incomplete types).
     ///
     /// # Errors
     /// When the debuginfo is damaged.
-    pub fn type_size(&self, _id: TypeId) -> Result<Option<u64>, DebuginfoError> {
-        todo!()
+    pub fn type_size(&self, id: TypeId) -> Result<Option<u64>, DebuginfoError> {
+        self.ask(|dwarf| dwarf.type_size(id))
     }
 
     /// A type as `stap -L` spells it: `size_t`, `struct file*`, `char const*`.
     ///
     /// # Errors
     /// When the debuginfo is damaged.
-    pub fn type_name(&self, _id: TypeId) -> Result<String, DebuginfoError> {
-        todo!()
+    pub fn type_name(&self, id: TypeId) -> Result<String, DebuginfoError> {
+        self.ask(|dwarf| dwarf.type_name(id))
     }
 
     /// The source line that the instruction at `pc` (a link-time address) was made from; `None` where nobody says.
     ///
     /// # Errors
     /// When the debuginfo is damaged.
-    pub fn line(&self, _pc: u64) -> Result<Option<SourceLine>, DebuginfoError> {
-        todo!()
+    pub fn line(&self, pc: u64) -> Result<Option<SourceLine>, DebuginfoError> {
+        self.ask(|dwarf| dwarf.line(pc))
+    }
+
+    /// A question begins.
+    fn ask<T, E>(&self, question: impl FnOnce(&Dwarf<'_>) -> Result<T, E>) -> Result<T, E> {
+        self.0.with_dependent(|_, dwarf| {
+            dwarf.work.restart();
+            question(dwarf)
+        })
+    }
+}
+
+impl fmt::Debug for Debuginfo<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Debuginfo").field(self.object()).finish()
+    }
+}
+
+impl fmt::Display for SourceLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Blocklisted => "the kernel does not allow probes in it (it is on the blocklist of kprobes)",
+            Self::NotTraced => "the kernel does not allow probes in it (it cannot be traced by ftrace)",
+            Self::Init => "it is gone once the kernel has booted",
+        })
     }
 }

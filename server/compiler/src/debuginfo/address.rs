@@ -1,0 +1,142 @@
+//! Which unit the code at an address belongs to: `.debug_aranges` says so, and for units that it leaves out, their root
+//! entries. No other entry is looked at.
+
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use gimli::constants as dw;
+use gimli::{Reader as _, Section as _};
+
+use shared::limits::{DEBUGINFO_RANGES_MAX, LimitExceeded};
+
+use super::DebuginfoError;
+use super::elf::Bytes;
+use super::unit::{Die, Dwarf, Unit, damaged};
+
+/// What is known of the addresses of units. Read when first asked for.
+#[derive(Default)]
+pub(super) struct UnitAddresses {
+    listed: OnceCell<Listed>,
+    /// Of the units that are not listed.
+    unlisted: OnceCell<Vec<UnitRange>>,
+}
+
+/// What `.debug_aranges` says.
+#[derive(Default)]
+struct Listed {
+    ranges: Vec<UnitRange>,
+    units: BTreeSet<usize>,
+}
+
+/// Code of a unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct UnitRange {
+    start: u64,
+    end: u64,
+    /// Where the unit begins in `.debug_info`.
+    unit: usize,
+}
+
+impl<'i> Dwarf<'i> {
+    /// The unit that the code at `address` belongs to.
+    pub(super) fn unit_at(&self, address: u64) -> Result<Option<Rc<Unit<'i>>>, DebuginfoError> {
+        let listed = self.listed()?;
+        if let Some(unit) = unit_of(&listed.ranges, address) {
+            return self.unit(unit).map(Some);
+        }
+        match unit_of(self.unlisted(&listed.units)?, address) {
+            Some(unit) => self.unit(unit).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether the code at `address` belongs to an entry.
+    pub(super) fn covers(&self, die: &Die<'i>, address: u64) -> Result<bool, DebuginfoError> {
+        Ok(self.ranges(die)?.iter().any(|&(start, end)| (start..end).contains(&address)))
+    }
+
+    /// The code of an entry, as pairs of the first address and the one after the last (DWARF 5, section 2.17).
+    pub(super) fn ranges(&self, die: &Die<'i>) -> Result<Vec<(u64, u64)>, DebuginfoError> {
+        let unit = &die.unit.dwarf;
+        if let Some(list) = die.value(dw::DW_AT_ranges) {
+            let mut ranges = Vec::new();
+            let mut list =
+                self.sections.attr_ranges(unit, list)?.ok_or_else(|| damaged("ranges of an unknown form"))?;
+            while let Some(range) = list.next()? {
+                self.work.charge(1)?;
+                ranges.push((range.begin, range.end));
+            }
+            return Ok(ranges);
+        }
+        let Some(low) = die.value(dw::DW_AT_low_pc) else { return Ok(Vec::new()) };
+        let low = self.sections.attr_address(unit, low)?.ok_or_else(|| damaged("an address of an unknown form"))?;
+        let high = match (die.unsigned(dw::DW_AT_high_pc), die.value(dw::DW_AT_high_pc)) {
+            (Some(size), _) => low.checked_add(size).ok_or_else(|| damaged("code ends beyond the last address"))?,
+            (None, Some(high)) => self.sections.attr_address(unit, high)?.unwrap_or(low),
+            (None, None) => return Ok(Vec::new()),
+        };
+        Ok(vec![(low, high)])
+    }
+
+    fn listed(&self) -> Result<&Listed, DebuginfoError> {
+        if let Some(listed) = self.addresses.listed.get() {
+            return Ok(listed);
+        }
+        let mut listed = Listed::default();
+        let mut sets = *self.sections.debug_aranges.reader();
+        while !sets.is_empty() {
+            self.work.charge(1)?;
+            self.read_set(&mut sets, &mut listed)?;
+        }
+        listed.ranges.sort_unstable();
+        Ok(self.addresses.listed.get_or_init(|| listed))
+    }
+
+    /// Reads the ranges of one unit (DWARF 5, section 6.1.2).
+    fn read_set(&self, sets: &mut Bytes<'i>, listed: &mut Listed) -> Result<(), DebuginfoError> {
+        let (length, format) = sets.read_initial_length()?;
+        let mut set = sets.split(length)?;
+        let _version = set.read_u16()?;
+        let unit = set.read_offset(format)?;
+        let (address_size, segment_size) = (set.read_u8()?, set.read_u8()?);
+        if address_size != 8 || segment_size != 0 {
+            return Err(damaged("address ranges of units have addresses of another size than 8 bytes"));
+        }
+        // The header has 12 or 24 bytes; pairs of two addresses begin at a multiple of their size.
+        set.skip(usize::from(format.word_size()))?;
+        listed.units.insert(unit);
+        while set.len() >= 16 {
+            self.work.charge(1)?;
+            let (start, size) = (set.read_u64()?, set.read_u64()?);
+            if size != 0
+                && let Some(end) = start.checked_add(size)
+            {
+                listed.ranges.push(UnitRange { start, end, unit });
+            }
+        }
+        Ok(())
+    }
+
+    fn unlisted(&self, listed: &BTreeSet<usize>) -> Result<&[UnitRange], DebuginfoError> {
+        if let Some(ranges) = self.addresses.unlisted.get() {
+            return Ok(ranges);
+        }
+        let mut ranges = Vec::new();
+        for &unit in self.unit_offsets()?.iter().filter(|unit| !listed.contains(unit)) {
+            let root = self.root(&self.unit(unit)?)?;
+            ranges.extend(self.ranges(&root)?.into_iter().map(|(start, end)| UnitRange { start, end, unit }));
+            LimitExceeded::check("address ranges of units", ranges.len() as u64, DEBUGINFO_RANGES_MAX)?;
+        }
+        ranges.sort_unstable();
+        Ok(self.addresses.unlisted.get_or_init(|| ranges))
+    }
+}
+
+/// Of the ranges, which are sorted, the last that begins before `address`, where it holds it. Ranges of dropped code, which
+/// linkers leave at address 0, overlap others and begin earlier.
+fn unit_of(ranges: &[UnitRange], address: u64) -> Option<usize> {
+    let after = ranges.partition_point(|range| range.start <= address);
+    let range = ranges.get(after.checked_sub(1)?)?;
+    (address < range.end).then_some(range.unit)
+}

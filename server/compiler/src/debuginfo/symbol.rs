@@ -1,0 +1,213 @@
+//! The symbol table: which functions there are, at which addresses, and which of them the kernel lets nobody probe.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use object::LittleEndian;
+use object::elf;
+use object::read::elf::Sym as _;
+use shared::limits::DEBUGINFO_NAME_BYTES_MAX;
+use shared::target::{glob_matches, is_glob};
+
+use super::elf::Image;
+use super::work::Work;
+use super::{DebuginfoError, Function, Functions, ObjectKind, Refusal};
+
+/// Ranges of kernel code that kprobes refuses: kernel/kprobes.c, populate_kprobe_blacklist(), and for x86
+/// arch_populate_kprobe_blacklist(). Entry code holds the interrupt entries since Linux kernel commit f0178fc01fe4
+/// ("x86/entry: Unbreak __irqentry_text_start/end magic") (in v5.8); before, they were a range of their own.
+const BLOCKLISTED_RANGES: [(&str, &str); 4] = [
+    ("__noinstr_text_start", "__noinstr_text_end"),
+    ("__kprobes_text_start", "__kprobes_text_end"),
+    ("__entry_text_start", "__entry_text_end"),
+    ("__irqentry_text_start", "__irqentry_text_end"),
+];
+
+/// Where the linker lists the places that ftrace patches.
+const FTRACE_LOCATIONS: (&str, &str) = ("__start_mcount_loc", "__stop_mcount_loc");
+
+/// What `NOKPROBE_SYMBOL(f)` leaves: an entry of the section `_kprobe_blacklist`, named so (include/asm-generic/kprobes.h).
+const BLOCKLIST_ENTRY: &str = "_kbl_addr_";
+
+/// What was found in the symbol table.
+pub(super) struct Symbols<'i> {
+    functions: Vec<FunctionSymbol<'i>>,
+    /// Symbols that mark places of the kernel.
+    marks: BTreeMap<&'i str, u64>,
+    /// Functions that say of themselves that they must not be probed.
+    blocklisted: BTreeSet<&'i str>,
+    /// Sorted. Empty where the file does not say, or the kernel has no ftrace.
+    ftrace_locations: Vec<u64>,
+}
+
+struct FunctionSymbol<'i> {
+    symbol: &'i str,
+    address: u64,
+    size: u64,
+    binding: u8,
+    init: bool,
+}
+
+impl<'i> Symbols<'i> {
+    pub(super) fn read(image: &'i Image<'_>, work: &Work) -> Result<Self, DebuginfoError> {
+        let mut symbols = Self {
+            functions: Vec::new(),
+            marks: BTreeMap::new(),
+            blocklisted: BTreeSet::new(),
+            ftrace_locations: Vec::new(),
+        };
+        let kernel = image.object.kind == ObjectKind::Kernel;
+        for symbol in image.symbol_table().iter() {
+            let name = symbol_name(image, symbol, work)?;
+            if symbol.st_type() == elf::STT_FUNC {
+                symbols.functions.extend(FunctionSymbol::new(image, symbol, name));
+            } else if let Some(function) = name.strip_prefix(BLOCKLIST_ENTRY).filter(|_| kernel) {
+                symbols.blocklisted.insert(function);
+            } else if kernel && symbol.st_type() == elf::STT_NOTYPE && is_mark(name) {
+                symbols.marks.insert(name, symbol.st_value(LittleEndian));
+            }
+        }
+        symbols.ftrace_locations = symbols.read_ftrace_locations(image).unwrap_or_default();
+        Ok(symbols)
+    }
+
+    /// The distance of a kernel address from `_stext`.
+    pub(super) fn offset_from_stext(&self, address: u64) -> Result<u64, DebuginfoError> {
+        let stext = self.marks.get("_stext").ok_or_else(|| damaged("the kernel has no symbol _stext"))?;
+        address.checked_sub(*stext).ok_or_else(|| damaged("an address lies before _stext"))
+    }
+
+    /// The functions that match.
+    pub(super) fn functions(&self, pattern: &str) -> Functions {
+        let glob = is_glob(pattern);
+        let is_meant = |text: &str| if glob { glob_matches(pattern, text) } else { pattern == text };
+        let mut matches: Vec<&FunctionSymbol<'_>> =
+            self.functions.iter().filter(|function| is_meant(function.name()) || is_meant(function.symbol)).collect();
+        matches.sort_by_key(|function| function.precedence());
+        matches.dedup_by_key(|function| function.address);
+        let mut functions = Functions::default();
+        for function in matches {
+            match self.refusal(function) {
+                None => functions.found.push(function.to_function()),
+                Some(refusal) => functions.refused.push((function.to_function(), refusal)),
+            }
+        }
+        functions.found.sort();
+        functions.refused.sort();
+        functions
+    }
+
+    fn refusal(&self, function: &FunctionSymbol<'_>) -> Option<Refusal> {
+        let address = function.address;
+        let lies_in = |(start, end): &(&str, &str)| match (self.marks.get(start), self.marks.get(end)) {
+            (Some(start), Some(end)) => (*start..*end).contains(&address),
+            _ => false,
+        };
+        if function.init {
+            return Some(Refusal::Init);
+        }
+        if self.blocklisted.contains(function.name()) || BLOCKLISTED_RANGES.iter().any(lies_in) {
+            return Some(Refusal::Blocklisted);
+        }
+        let next = self.ftrace_locations.partition_point(|&location| location < address);
+        let traced = self.ftrace_locations.get(next).is_some_and(|&location| location - address < function.size.max(1));
+        (!self.ftrace_locations.is_empty() && !traced).then_some(Refusal::NotTraced)
+    }
+
+    /// The addresses of all calls to `__fentry__`: in the kernel a list that the linker made.
+    fn read_ftrace_locations(&self, image: &Image<'_>) -> Option<Vec<u64>> {
+        let (&start, &end) = (self.marks.get(FTRACE_LOCATIONS.0)?, self.marks.get(FTRACE_LOCATIONS.1)?);
+        let list = image.section_at(start)?.bytes_at(start, end.checked_sub(start)?)?;
+        let mut locations: Vec<u64> = list
+            .as_chunks()
+            .0
+            .iter()
+            .map(|bytes| u64::from_le_bytes(*bytes))
+            .filter(|&location| location != 0)
+            .collect();
+        locations.sort_unstable();
+        Some(locations)
+    }
+}
+
+/// The address of a global variable by its symbol; `None` where there is none, or several.
+pub(super) fn data_symbol(image: &Image<'_>, name: &str, work: &Work) -> Result<Option<u64>, DebuginfoError> {
+    let mut found = BTreeSet::new();
+    for symbol in image.symbol_table().iter() {
+        let is_data = symbol.st_type() == elf::STT_OBJECT && symbol.st_shndx(LittleEndian) != elf::SHN_UNDEF;
+        if is_data && !symbol.is_local() && symbol_name(image, symbol, work)? == name {
+            found.insert(symbol.st_value(LittleEndian));
+        }
+    }
+    Ok(if found.len() == 1 { found.pop_first() } else { None })
+}
+
+impl<'i> FunctionSymbol<'i> {
+    /// Nothing where the symbol is no code that can be called: undefined, cut off a function (`.cold`), or padding before
+    /// one.
+    fn new(image: &Image<'_>, symbol: &elf::Sym64<LittleEndian>, name: &'i str) -> Option<Self> {
+        let section = image.section_numbered(usize::from(symbol.st_shndx(LittleEndian)))?;
+        let kernel = image.object.kind == ObjectKind::Kernel;
+        let init = kernel && (section.name == ".init.text" || section.name == ".exit.text");
+        let text = !kernel || init || section.name.starts_with(".text");
+        let part = name.split('.').skip(1).any(|suffix| suffix == "cold");
+        let padding = kernel && (name.starts_with("__pfx_") || name.starts_with("__cfi_"));
+        (section.executable && text && !part && !padding && !name.is_empty()).then(|| Self {
+            symbol: name,
+            address: symbol.st_value(LittleEndian),
+            size: symbol.st_size(LittleEndian),
+            binding: symbol.st_bind(),
+            init,
+        })
+    }
+
+    /// Without the suffix of a clone (`.isra.0`) or version (`@@GLIBC_2.34`).
+    fn name(&self) -> &'i str {
+        match self.symbol.get(1..).and_then(|rest| rest.find(['.', '@'])) {
+            Some(end) => &self.symbol[..=end],
+            None => self.symbol,
+        }
+    }
+
+    /// Of several symbols at one address, the first: a global one, then one with few underscores.
+    fn precedence(&self) -> (u64, bool, bool, usize, &'i str) {
+        let underscores = self.symbol.bytes().take_while(|&byte| byte == b'_').count();
+        (self.address, self.binding != elf::STB_GLOBAL, self.binding == elf::STB_LOCAL, underscores, self.symbol)
+    }
+
+    fn to_function(&self) -> Function {
+        Function {
+            name: self.name().to_owned(),
+            symbol: self.symbol.to_owned(),
+            address: self.address,
+            size: self.size,
+            external: self.binding != elf::STB_LOCAL,
+        }
+    }
+}
+
+/// A symbol's name; empty where it is no text.
+fn symbol_name<'i>(
+    image: &'i Image<'_>,
+    symbol: &elf::Sym64<LittleEndian>,
+    work: &Work,
+) -> Result<&'i str, DebuginfoError> {
+    let strings = image.section_numbered(image.symbol_table().string_section().0);
+    let data = strings.and_then(|section| section.data.as_deref()).unwrap_or_default();
+    let start = symbol.st_name(LittleEndian) as usize;
+    let rest = data.get(start..).ok_or_else(|| damaged("a symbol's name lies outside the string table"))?;
+    let rest = &rest[..rest.len().min(DEBUGINFO_NAME_BYTES_MAX)];
+    let length = rest.iter().position(|&byte| byte == 0).ok_or_else(|| damaged("a symbol's name has no end"))?;
+    work.charge(1 + length / 16)?;
+    Ok(str::from_utf8(&rest[..length]).unwrap_or_default())
+}
+
+fn is_mark(name: &str) -> bool {
+    name == "_stext"
+        || name == FTRACE_LOCATIONS.0
+        || name == FTRACE_LOCATIONS.1
+        || BLOCKLISTED_RANGES.iter().any(|(start, end)| name == *start || name == *end)
+}
+
+fn damaged(what: &str) -> DebuginfoError {
+    DebuginfoError::Damaged(what.to_owned())
+}
