@@ -1,7 +1,9 @@
 //! The two halves of the client. `taprun`, privileged, takes a signed artifact from a file to text on standard output:
-//! [`verify`], [`load`], [`attach`], [`run`].
+//! [`verify`], [`load`], [`attach`], [`run`]. [`invoker`] says for whom, and [`interpret`] runs what the kernel does not.
 
 pub mod kernel;
+
+pub mod invoker;
 
 pub mod verify;
 
