@@ -7,6 +7,8 @@ pub mod invoker;
 
 pub mod verify;
 
+pub mod inspect;
+
 pub mod load;
 
 pub mod attach;

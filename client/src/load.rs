@@ -163,7 +163,7 @@ impl LoadError {
         let mut hints: Vec<String> =
             lines[lines.len() - shown..].iter().map(|line| format!("verifier: {line}")).collect();
         if shown < lines.len() {
-            hints.push("the whole log of the kernel's verifier: -v".to_owned());
+            hints.push("the whole log of the kernel's verifier: -vv".to_owned());
         }
         hints
     }

@@ -7,8 +7,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use shared::artifact::container::Verifier;
-use shared::artifact::manifest::Claims;
-use shared::artifact::signature::SignerPublicKey;
+use shared::artifact::manifest::Manifest;
+use shared::artifact::signature::{KeyId, SignerPublicKey};
 use shared::artifact::{ArtifactRejected, UntrustedArtifact, VerifiedArtifact};
 use shared::limits::TRUST_FILE_BYTES_MAX;
 use shared::target::{Architecture, BuildId};
@@ -178,13 +178,13 @@ impl Refusal {
     }
 }
 
-/// What an artifact says of itself, whoever made it: for `--inspect`.
+/// What an artifact says of itself, whoever made it.
 ///
 /// # Errors
 /// When the bytes are no artifact.
-pub fn claimed(bytes: &[u8]) -> Result<Claims> {
-    let claims = UntrustedArtifact::parse(bytes).and_then(|artifact| artifact.claimed());
-    claims.map_err(|rejected| Refusal::Artifact { hints: Vec::new(), rejected })
+pub fn claimed(bytes: &[u8]) -> Result<(KeyId, Manifest)> {
+    let claimed = UntrustedArtifact::parse(bytes).and_then(|artifact| Ok((artifact.signer(), artifact.manifest()?)));
+    claimed.map_err(|rejected| Refusal::Artifact { hints: Vec::new(), rejected })
 }
 
 /// The check that rejects so, and the role it is about.

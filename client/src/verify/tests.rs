@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use shared::artifact::container::{MAGIC, sign};
-use shared::artifact::manifest::{Digest, KernelClaim, Manifest};
+use shared::artifact::manifest::{Claims, Digest, KernelClaim};
 use shared::artifact::signature::SignerKey;
 use shared::ir::read::read;
 use shared::trust::Privilege;
@@ -61,6 +61,12 @@ fn rejected(trust: &Trust, bytes: &[u8], now_s: u64) -> ArtifactRejected {
 fn what_a_trusted_signer_signed_for_this_host_passes() {
     let artifact = trust().verify(&signed(&manifest()), &kernel(), NOW_S).expect("an artifact");
     assert_eq!((artifact.claims(), artifact.elf()), (&manifest().claims, ELF));
+}
+
+#[test]
+fn what_is_claimed_can_be_read_by_whoever_does_not_believe_it() {
+    let (signer, claimed) = claimed(&signed(&manifest())).expect("claims");
+    assert_eq!((signer, claimed), (key(1).public().id(), manifest()));
 }
 
 #[test]
