@@ -115,40 +115,21 @@ pub fn load(artifact: &VerifiedArtifact, parameters: &Parameters) -> Result<Load
     let mut loader = EbpfLoader::new();
     loader.override_global(PARAMETERS, parameters.0.as_slice(), must_exist);
     let mut programs = loader.load(artifact.elf()).map_err(|error| LoadError::Object(with_causes(&error)))?;
+    // First, for programs name their maps by file descriptors, and a map that was taken out closes its own.
+    for handler in artifact.programs() {
+        load_program(ir, handler, &mut programs)?;
+    }
     let maps = take_maps(ir, &mut programs)?;
+    maps.initialize(ir)?;
     let events = RingBuf::try_from(take_map(&mut programs, EVENTS)?);
     let events = events.map_err(|error| wrong_map(EVENTS, with_causes(&error)))?;
-    maps.initialize(ir)?;
-    let mut loaded = Loaded { events, maps, programs };
-    for handler in artifact.programs() {
-        loaded.load_program(ir, handler)?;
-    }
-    Ok(loaded)
+    Ok(Loaded { events, maps, programs })
 }
 
 impl Loaded {
     /// The program of a handler.
     pub fn program(&mut self, handler: usize) -> Option<&mut Program> {
         self.programs.program_mut(&program_name(handler))
-    }
-
-    fn load_program(&mut self, ir: &Ir, handler: usize) -> Result<()> {
-        let point = &ir.handlers[handler].points[0].name;
-        let refused =
-            |reason: &str, log: String| LoadError::Program { point: point.clone(), reason: reason.into(), log };
-        let loaded = match self.program(handler) {
-            Some(Program::KProbe(program)) => program.load(),
-            Some(Program::UProbe(program)) => program.load(),
-            Some(Program::RawTracePoint(program)) => program.load(),
-            Some(_) => return Err(refused("the object has a program of another type for it", String::new())),
-            None => return Err(refused("the object has no program for it", String::new())),
-        };
-        loaded.map_err(|error| match error {
-            ProgramError::LoadError { io_error, verifier_log } => {
-                refused(&io_error.to_string(), verifier_log.to_string())
-            }
-            error => refused(&with_causes(&error), String::new()),
-        })
     }
 }
 
@@ -182,6 +163,22 @@ impl Maps {
         }
         Ok(())
     }
+}
+
+fn load_program(ir: &Ir, handler: usize, programs: &mut Ebpf) -> Result<()> {
+    let point = &ir.handlers[handler].points[0].name;
+    let refused = |reason: &str, log: String| LoadError::Program { point: point.clone(), reason: reason.into(), log };
+    let loaded = match programs.program_mut(&program_name(handler)) {
+        Some(Program::KProbe(program)) => program.load(),
+        Some(Program::UProbe(program)) => program.load(),
+        Some(Program::RawTracePoint(program)) => program.load(),
+        Some(_) => return Err(refused("the object has a program of another type for it", String::new())),
+        None => return Err(refused("the object has no program for it", String::new())),
+    };
+    loaded.map_err(|error| match error {
+        ProgramError::LoadError { io_error, verifier_log } => refused(&io_error.to_string(), verifier_log.to_string()),
+        error => refused(&with_causes(&error), String::new()),
+    })
 }
 
 fn take_maps(ir: &Ir, programs: &mut Ebpf) -> Result<Maps> {
