@@ -1,7 +1,11 @@
 //! `taprun` on this machine's kernel: artifacts forged by hand, real maps, real probes.
 
 use std::collections::BTreeSet;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use client::interpret::memory::MemoryWorld;
@@ -238,8 +242,12 @@ fn next_point(running: &mut Running) -> String {
     }
 }
 
+/// Held by the test that calls them: all tests are threads of the one target.
+static PROBED: Mutex<()> = Mutex::new(());
+
 #[track_caller]
 fn sees_functions_of_this_program(on_return: &str) {
+    let _alone = PROBED.lock();
     let forged = Forged::new(&uprobe(&own_build_id(), on_return), vec![(0, cookie())]);
     let mut running = forged.start(&["-x", &std::process::id().to_string()]);
     assert_eq!(running.line(), "tick\n");
@@ -556,21 +564,48 @@ fn a_damaged_artifact_is_refused() {
     assert_eq!((ran.stdout.as_str(), ran.status), ("", Some(1)));
 }
 
+/// `taprun` on the artifact as a user who is nobody, from a copy with this mode.
+fn run_as_nobody(forged: &Forged, mode: u32, arguments: &[&str]) -> (String, Option<i32>) {
+    let program = forged.path("taprun");
+    std::fs::copy(env!("CARGO_BIN_EXE_taprun"), &program).expect("a copy");
+    for (path, mode) in [(forged.path(""), 0o755), (program.clone(), mode)] {
+        std::fs::set_permissions(path, Permissions::from_mode(mode)).expect("permissions");
+    }
+    let mut command = std::process::Command::new(&program);
+    command.args(arguments).arg(forged.path("script.tap")).uid(65534).gid(65534);
+    let output = command.output().expect("taprun");
+    (String::from_utf8_lossy(&output.stderr).into_owned(), output.status.code())
+}
+
 #[test]
 fn without_privileges_it_says_which() {
     needs_root!("without_privileges_it_says_which");
-    use std::os::unix::fs::PermissionsExt as _;
-    use std::os::unix::process::CommandExt as _;
     let forged = Forged::new(&beginning("  return"), Vec::new());
-    let program = forged.path("taprun");
-    std::fs::copy(env!("CARGO_BIN_EXE_taprun"), &program).expect("a copy");
-    std::fs::set_permissions(forged.directory.path(), std::fs::Permissions::from_mode(0o755)).expect("permissions");
-    let mut command = std::process::Command::new(&program);
-    let output = command.arg(forged.path("script.tap")).uid(65534).gid(65534).output().expect("taprun");
-    let stderr = String::from_utf8_lossy(&output.stderr);
+    let (stderr, status) = run_as_nobody(&forged, 0o755, &[]);
     assert!(stderr.starts_with("ERROR: taprun lacks CAP_BPF and CAP_PERFMON\n"), "{stderr}");
     assert!(stderr.contains("setcap cap_bpf,cap_perfmon,cap_syslog+ep"), "{stderr}");
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(status, Some(1));
+}
+
+#[test]
+fn lent_privileges_open_no_files_and_no_lists() {
+    needs_root!("lent_privileges_open_no_files_and_no_lists");
+    let forged = Forged::new(&beginning("  return"), Vec::new());
+    let signers = forged.path("signers");
+    let set_user_id = |arguments: &[&str]| run_as_nobody(&forged, 0o4755, arguments).0;
+    let stderr = set_user_id(&[]);
+    if stderr.contains("lacks") {
+        println!("SKIPPED lent_privileges_open_no_files_and_no_lists: mounted without set-user-id");
+        return;
+    }
+    // Nobody's signers are the host's alone,
+    assert!(stderr.starts_with("ERROR: refused by the signature (role signer) check: "), "{stderr}");
+    let stderr = set_user_id(&["--signers", signers.to_str().expect("a path")]);
+    assert!(stderr.starts_with("ERROR: only root may name further lists of signers (--signers)\n"), "{stderr}");
+    // and what nobody may not read is not read for it.
+    std::fs::set_permissions(forged.path("script.tap"), Permissions::from_mode(0o600)).expect("permissions");
+    let stderr = set_user_id(&[]);
+    assert!(stderr.ends_with("script.tap: Permission denied (os error 13)\n"), "{stderr}");
 }
 
 #[test]

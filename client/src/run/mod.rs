@@ -1,7 +1,7 @@
 //! A session, from a verified artifact to its last word: `begin` handlers, probes, timers, `end` handlers.
 //!
 //! One thread. Probes run in the kernel and send records through the ring buffer; everything else happens here, in the
-//! order of the functions of [`Session`].
+//! order of the functions of `Session`.
 
 use std::io;
 use std::os::fd::AsFd as _;
