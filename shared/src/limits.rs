@@ -100,6 +100,9 @@ pub const BUILD_ID_BYTES_MAX: usize = 64;
 /// Bytes of a host facts file (`tapwire facts`): some 1,000 modules and 2,000 tracepoints take 200 kB.
 pub const FACTS_BYTES_MAX: usize = 8 << 20;
 
+/// Bytes of a key or a policy in a host's lists of trust. A key takes 120, a long policy a few thousand.
+pub const TRUST_FILE_BYTES_MAX: u64 = 64 << 10;
+
 /// Seconds that an artifact stays loadable after it was signed, where the server's policy names no other time: 30 days.
 pub const ARTIFACT_LIFE_S_DEFAULT: u64 = 30 * 24 * 3600;
 

@@ -156,8 +156,18 @@ impl UntrustedArtifact {
         Ok(self.manifest()?.claims)
     }
 
-    fn manifest(&self) -> Result<Manifest, ArtifactRejected> {
+    /// The same with the times, which are the signer's and no part of the claims.
+    ///
+    /// # Errors
+    /// When the manifest cannot be read.
+    pub fn manifest(&self) -> Result<Manifest, ArtifactRejected> {
         postcard::from_bytes(&self.manifest).map_err(|_| ArtifactRejected::Damaged("manifest"))
+    }
+
+    /// The key it claims to be signed with.
+    #[must_use]
+    pub fn signer(&self) -> KeyId {
+        self.signature.key
     }
 
     /// Checks everything, cheapest proof of guilt first, and nothing of the manifest before its signature.

@@ -1,0 +1,60 @@
+//! `process("path").function("f")`: uprobes and uretprobes, at offsets into a file that must still be the one that was
+//! compiled for.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::path::{Path, PathBuf};
+
+use aya::programs::UProbe;
+use shared::target::BuildId;
+
+use super::Reason;
+use crate::kernel::build_id;
+use crate::kernel::perf_event::{PerfLink, Pmu, Scope};
+
+/// What all uprobes share.
+pub(super) struct Uprobes {
+    pmu: Pmu,
+    files: BTreeMap<String, (File, BuildId)>,
+}
+
+impl Uprobes {
+    pub(super) fn find() -> Result<Self, Reason> {
+        let pmu = Pmu::named("uprobe").map_err(|_| Reason::NoSuchKind("uprobes (CONFIG_UPROBE_EVENTS)"))?;
+        Ok(Self { pmu, files: BTreeMap::new() })
+    }
+
+    pub(super) fn attach(
+        &mut self,
+        path: &str,
+        expected: &BuildId,
+        file_offset: u64,
+        on_return: bool,
+        cookie: u64,
+        program: &UProbe,
+    ) -> Result<PerfLink, Reason> {
+        let (file, got) = self.open(path)?;
+        if got != expected {
+            return Err(Reason::Updated { path: path.to_owned(), got: got.clone(), expected: expected.clone() });
+        }
+        // The open file, not the path: what was checked is what is probed.
+        let file = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+        let event = self.pmu.open_uprobe(&file, file_offset, on_return, Scope::Everybody);
+        let event = event.map_err(|error| Reason::Refused("the kernel does not let this place be probed", error))?;
+        let program = program.fd().map_err(|_| Reason::Misfit)?;
+        let link = PerfLink::new(program.as_fd(), event.as_fd(), cookie);
+        link.map_err(|error| Reason::Refused("the kernel does not link the program to it", error))
+    }
+
+    fn open(&mut self, path: &str) -> Result<(&File, &BuildId), Reason> {
+        if !self.files.contains_key(path) {
+            let unreadable = |error| Reason::File(path.to_owned(), error);
+            let mut file = File::open(Path::new(path)).map_err(unreadable)?;
+            let build_id = build_id::of_file(&mut file).map_err(unreadable)?;
+            self.files.insert(path.to_owned(), (file, build_id));
+        }
+        let (file, build_id) = &self.files[path];
+        Ok((file, build_id))
+    }
+}

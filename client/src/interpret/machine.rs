@@ -1,0 +1,348 @@
+//! The interpreter proper: values of one function at a time, and one step after the other.
+
+use bstr::ByteSlice as _;
+use shared::abi::value::{Datum, Type};
+use shared::ir::{
+    Block, BlockId, End, FormatId, Function, FunctionId, GlobalId, Instruction, Ir, Jump, Location, Op, Storage, Value,
+};
+
+use super::walk::Walk;
+use super::{Bounds, InterpretError, Message, Result, Room, World};
+
+/// Steps between two questions whether to go on.
+const STEPS_BETWEEN_INTERRUPTS: u64 = 1 << 12;
+
+pub(super) struct Machine<'a> {
+    ir: &'a Ir,
+    world: &'a mut dyn World,
+    bounds: Bounds,
+    steps: u64,
+}
+
+/// How a function ended.
+enum Returned {
+    Value(Option<Datum>),
+    Raised,
+}
+
+/// Why the handler as a whole ends in the middle.
+enum Stop {
+    /// It was reported, or nobody needs to know.
+    Ended,
+    Broken(InterpretError),
+}
+
+impl From<InterpretError> for Stop {
+    fn from(error: InterpretError) -> Self {
+        Self::Broken(error)
+    }
+}
+
+type Step<T = ()> = std::result::Result<T, Stop>;
+
+/// What a value holds at run time.
+#[derive(Clone)]
+enum Cell {
+    Undefined,
+    Datum(Datum),
+    Walk(Walk),
+}
+
+/// A function that runs.
+struct Frame<'a> {
+    function: &'a Function,
+    cells: Vec<Cell>,
+    depth: usize,
+}
+
+impl<'a> Machine<'a> {
+    pub(super) fn new(ir: &'a Ir, world: &'a mut dyn World, bounds: Bounds) -> Self {
+        Self { ir, world, bounds, steps: 0 }
+    }
+
+    pub(super) fn run(mut self, function: FunctionId) -> Result {
+        match self.call(function, Vec::new(), 0) {
+            Ok(_) | Err(Stop::Ended) => Ok(()),
+            Err(Stop::Broken(error)) => Err(error),
+        }
+    }
+
+    fn call(&mut self, function: FunctionId, arguments: Vec<Datum>, depth: usize) -> Step<Returned> {
+        let function =
+            self.ir.functions.get(function.0 as usize).ok_or_else(|| internal("a function that does not exist"))?;
+        let mut frame = Frame { function, cells: vec![Cell::Undefined; function.values.len()], depth };
+        let mut block = function.blocks.first().ok_or_else(|| internal("a function without blocks"))?;
+        for (&parameter, argument) in block.parameters.iter().zip(arguments) {
+            frame.define(parameter, argument)?;
+        }
+        loop {
+            for instruction in &block.instructions {
+                self.spend(1, instruction.location)?;
+                self.step(&mut frame, instruction)?;
+            }
+            self.spend(1, block.end_location)?;
+            let jump = match &block.end {
+                End::Jump(jump) => jump,
+                End::Branch { condition, then, otherwise } => {
+                    if frame.long(*condition)? != 0 {
+                        then
+                    } else {
+                        otherwise
+                    }
+                }
+                End::Return(None) => return Ok(Returned::Value(None)),
+                End::Return(Some(value)) => return Ok(Returned::Value(Some(frame.datum(*value)?.clone()))),
+                End::Raise { format, arguments } => {
+                    let arguments = self.format_arguments(&frame, *format, arguments)?;
+                    self.world.raise(block.end_location, Message::Format { format: *format, arguments })?;
+                    return Ok(Returned::Raised);
+                }
+                End::Reraise => return Ok(Returned::Raised),
+            };
+            block = frame.jump(jump)?;
+        }
+    }
+
+    /// Counts steps, and stops a handler that takes too many or is no longer wanted.
+    fn spend(&mut self, steps: u64, location: Location) -> Step {
+        let before = self.steps / STEPS_BETWEEN_INTERRUPTS;
+        self.steps = self.steps.saturating_add(steps);
+        if self.steps > self.bounds.steps_max {
+            self.world.raise(location, Message::StepsExceeded)?;
+            return Err(Stop::Ended);
+        }
+        let is_time_to_ask = self.steps / STEPS_BETWEEN_INTERRUPTS != before;
+        if is_time_to_ask && self.world.is_interrupted() { Err(Stop::Ended) } else { Ok(()) }
+    }
+
+    fn step(&mut self, frame: &mut Frame<'_>, instruction: &Instruction) -> Step {
+        let Instruction { results, op, location } = instruction;
+        let result = match op {
+            Op::Long(long) => Datum::Long(*long),
+            Op::String(string) => Datum::String(string.clone()),
+            Op::Unary(op, a) => Datum::Long(op.apply(frame.long(*a)?)),
+            Op::Binary(op, a, b) => Datum::Long(op.apply(frame.long(*a)?, frame.long(*b)?)),
+            Op::Compare(relation, a, b) => truth(relation.holds(&frame.long(*a)?, &frame.long(*b)?)),
+            Op::CompareStrings(relation, a, b) => truth(relation.holds(frame.bytes(*a)?, frame.bytes(*b)?)),
+            Op::Concat(a, b) => Datum::String([frame.bytes(*a)?, frame.bytes(*b)?].concat().into()),
+            Op::Format(format, arguments) => {
+                let arguments = self.format_arguments(frame, *format, arguments)?;
+                let mut text = Vec::new();
+                self.ir.formats[usize::from(format.0)].format.render(&arguments, &mut text);
+                // `%c` and `%b` may render a NUL, where a string ends.
+                text.truncate(text.find_byte(0).unwrap_or(text.len()));
+                Datum::String(text.into())
+            }
+            Op::Print(format, arguments) => {
+                let arguments = self.format_arguments(frame, *format, arguments)?;
+                return Ok(self.world.print(*format, arguments)?);
+            }
+            Op::Exit => {
+                self.world.exit();
+                return Ok(());
+            }
+            Op::Load { space, width, address } => {
+                let loaded = self.world.load(*space, *width, frame.long(*address)? as u64)?;
+                let long = Datum::Long(loaded.map_or(0, |raw| width.widen(raw)));
+                return frame.define_all(results, [long, truth(loaded.is_none())]);
+            }
+            Op::Register(number) => Datum::Long(self.world.register(*number)?),
+            Op::Task(field) => self.world.task(*field)?,
+            Op::Cpu => Datum::Long(self.world.cpu()),
+            Op::Clock(clock) => Datum::Long(self.world.clock(*clock)),
+            Op::Parameter(parameter) => Datum::Long(self.world.parameter(*parameter)),
+            Op::Point(field) => Datum::String(self.world.point(*field)),
+            Op::Get(global) => self.world.get(*global)?,
+            Op::Set(global, value) => {
+                let value = cut(self.scalar(*global)?, frame.datum(*value)?.clone());
+                return Ok(self.world.set(*global, value)?);
+            }
+            Op::Add(global, value) => Datum::Long(self.world.add(*global, frame.long(*value)?)?),
+            Op::Call(function, arguments) => return self.step_call(frame, *function, arguments, instruction),
+            Op::Iterate { array, order, limit } => {
+                let limit = limit.map(|limit| frame.long(limit)).transpose()?;
+                let entries = self.world.array_entries(*array)?;
+                self.spend(entries.len() as u64, *location)?;
+                return frame.store(results, Cell::Walk(Walk::open(entries, *order, limit)));
+            }
+            Op::Next(iterator) => truth(frame.walk(*iterator)?.next()),
+            Op::Key(iterator, index) => frame.walk(*iterator)?.key(*index)?,
+            Op::Entry(iterator) => frame.walk(*iterator)?.value()?,
+            Op::ArrayGet(..)
+            | Op::ArraySet(..)
+            | Op::ArrayAdd(..)
+            | Op::ArrayHas(..)
+            | Op::ArrayDelete(..)
+            | Op::ArrayClear(_) => return self.step_array(frame, op, results),
+        };
+        frame.define_all(results, [result])
+    }
+
+    fn step_array(&mut self, frame: &mut Frame<'_>, op: &Op, results: &[Value]) -> Step {
+        let full = |room| truth(room == Room::Full);
+        match op {
+            Op::ArrayGet(array, keys) => {
+                let (keys, value_type) = self.keys(frame, *array, keys)?;
+                let found = self.world.array_get(*array, &keys)?;
+                frame.define_all(results, [found.unwrap_or_else(|| value_type.zero())])
+            }
+            Op::ArrayHas(array, keys) => {
+                let (keys, _) = self.keys(frame, *array, keys)?;
+                frame.define_all(results, [truth(self.world.array_get(*array, &keys)?.is_some())])
+            }
+            Op::ArraySet(array, keys, value) => {
+                let (keys, value_type) = self.keys(frame, *array, keys)?;
+                let value = cut(value_type, frame.datum(*value)?.clone());
+                frame.define_all(results, [full(self.world.array_set(*array, &keys, value)?)])
+            }
+            Op::ArrayAdd(array, keys, value) => {
+                let (keys, _) = self.keys(frame, *array, keys)?;
+                let (sum, room) = self.world.array_add(*array, &keys, frame.long(*value)?)?;
+                frame.define_all(results, [Datum::Long(sum), full(room)])
+            }
+            Op::ArrayDelete(array, keys) => {
+                let (keys, _) = self.keys(frame, *array, keys)?;
+                Ok(self.world.array_delete(*array, &keys)?)
+            }
+            Op::ArrayClear(array) => Ok(self.world.array_clear(*array)?),
+            _ => Err(internal("no operation of an array").into()),
+        }
+    }
+
+    fn step_call(
+        &mut self,
+        frame: &mut Frame<'_>,
+        function: FunctionId,
+        arguments: &[Value],
+        call: &Instruction,
+    ) -> Step {
+        if frame.depth >= self.bounds.depth_max {
+            self.world.raise(call.location, Message::DepthExceeded)?;
+            return Err(Stop::Ended);
+        }
+        let arguments = arguments.iter().map(|&value| frame.datum(value).cloned()).collect::<Step<_>>()?;
+        let returned = self.call(function, arguments, frame.depth + 1)?;
+        match (returned, call.results.as_slice()) {
+            (Returned::Value(None), [raised]) => frame.define(*raised, truth(false)),
+            (Returned::Value(Some(value)), [result, raised]) => {
+                frame.define(*result, value)?;
+                frame.define(*raised, truth(false))
+            }
+            (Returned::Raised, [result @ .., raised]) => {
+                result.iter().try_for_each(|&result| frame.define(result, frame.function.ty(result).zero()))?;
+                frame.define(*raised, truth(true))
+            }
+            _ => Err(internal("a call whose results are not those of the function").into()),
+        }
+    }
+
+    /// Arguments of a format, cut to the types that the format is declared with, as they are in an event record.
+    fn format_arguments(&self, frame: &Frame<'_>, format: FormatId, arguments: &[Value]) -> Step<Vec<Datum>> {
+        let declared = self.ir.formats.get(usize::from(format.0)).ok_or_else(|| internal("no such format"))?;
+        let arguments = declared.arguments.iter().zip(arguments);
+        arguments.map(|(&ty, &value)| Ok(cut(ty, frame.datum(value)?.clone()))).collect()
+    }
+
+    /// Keys of an array, cut to its types, and the type of its values.
+    fn keys(&self, frame: &Frame<'_>, array: GlobalId, keys: &[Value]) -> Step<(Vec<Datum>, Type)> {
+        let Some(Storage::Array { keys: types, value, .. }) = self.storage(array) else {
+            return Err(internal("no such array").into());
+        };
+        let keys = types.iter().zip(keys).map(|(&ty, &key)| Ok(cut(ty, frame.datum(key)?.clone())));
+        Ok((keys.collect::<Step<_>>()?, *value))
+    }
+
+    fn scalar(&self, global: GlobalId) -> Step<Type> {
+        match self.storage(global) {
+            Some(Storage::Scalar { ty, .. }) => Ok(*ty),
+            _ => Err(internal("no such scalar").into()),
+        }
+    }
+
+    fn storage(&self, global: GlobalId) -> Option<&'a Storage> {
+        self.ir.globals.get(usize::from(global.0)).map(|global| &global.storage)
+    }
+}
+
+impl<'a> Frame<'a> {
+    fn datum(&self, value: Value) -> Step<&Datum> {
+        match self.cells.get(value.0 as usize) {
+            Some(Cell::Datum(datum)) => Ok(datum),
+            _ => Err(internal("a value that is not defined").into()),
+        }
+    }
+
+    fn long(&self, value: Value) -> Step<i64> {
+        match self.datum(value)? {
+            Datum::Long(long) => Ok(*long),
+            Datum::String(_) => Err(internal("a string where a long is expected").into()),
+        }
+    }
+
+    fn bytes(&self, value: Value) -> Step<&[u8]> {
+        match self.datum(value)? {
+            Datum::String(string) => Ok(string),
+            Datum::Long(_) => Err(internal("a long where a string is expected").into()),
+        }
+    }
+
+    fn walk(&mut self, value: Value) -> Step<&mut Walk> {
+        match self.cells.get_mut(value.0 as usize) {
+            Some(Cell::Walk(walk)) => Ok(walk),
+            _ => Err(internal("a walk that is not open").into()),
+        }
+    }
+
+    fn define(&mut self, value: Value, datum: Datum) -> Step {
+        let datum = cut(self.function.ty(value), datum);
+        self.store(&[value], Cell::Datum(datum))
+    }
+
+    fn define_all<const N: usize>(&mut self, values: &[Value], data: [Datum; N]) -> Step {
+        if values.len() != N {
+            return Err(internal("results of another number").into());
+        }
+        values.iter().zip(data).try_for_each(|(&value, datum)| self.define(value, datum))
+    }
+
+    fn store(&mut self, values: &[Value], cell: Cell) -> Step {
+        match values {
+            [value] if (value.0 as usize) < self.cells.len() => {
+                self.cells[value.0 as usize] = cell;
+                Ok(())
+            }
+            _ => Err(internal("a result that has no place").into()),
+        }
+    }
+
+    /// All arguments are read before the first parameter is set: they change places at once.
+    fn jump(&mut self, jump: &Jump) -> Step<&'a Block> {
+        let BlockId(index) = jump.block;
+        let block = self.function.blocks.get(index as usize).ok_or_else(|| internal("a jump to nowhere"))?;
+        let arguments: Vec<Datum> =
+            jump.arguments.iter().map(|&value| self.datum(value).cloned()).collect::<Step<_>>()?;
+        for (&parameter, argument) in block.parameters.iter().zip(arguments) {
+            self.define(parameter, argument)?;
+        }
+        Ok(block)
+    }
+}
+
+/// A string cut to a type's bound.
+fn cut(ty: Type, datum: Datum) -> Datum {
+    match (ty, datum) {
+        (Type::String(bytes_max), Datum::String(mut string)) => {
+            string.truncate(usize::from(bytes_max));
+            Datum::String(string)
+        }
+        (_, datum) => datum,
+    }
+}
+
+fn truth(holds: bool) -> Datum {
+    Datum::Long(i64::from(holds))
+}
+
+pub(super) fn internal(what: &str) -> InterpretError {
+    InterpretError::Internal(what.to_owned())
+}

@@ -1,0 +1,199 @@
+//! The world of a handler that `taprun` runs: the session's maps in the kernel, shared with the probes, and our own process.
+
+use std::io;
+use std::sync::atomic::Ordering;
+
+use bstr::{BString, ByteSlice as _};
+use rustix::process::{getgid, getpid, getuid};
+use rustix::thread::{gettid, sched_getcpu};
+use rustix::time::{ClockId, clock_gettime};
+use shared::abi::map::{Parameter, SessionState, session};
+use shared::abi::value::{Datum, Type, decode_all, encode_all};
+use shared::ir::{Clock, FormatId, GlobalId, Ir, Location, PointField, Space, Storage, TaskField, Width};
+
+use super::console::Console;
+use super::signals::Signals;
+use crate::attach::Firing;
+use crate::interpret::{Entry, InterpretError, Message, Result, Room, World};
+use crate::kernel::hash::Hash;
+use crate::load::{Maps, Parameters};
+
+/// What a handler sees and changes.
+pub(super) struct HostWorld<'a, 'ir> {
+    pub(super) ir: &'ir Ir,
+    pub(super) maps: &'a Maps,
+    pub(super) parameters: &'a Parameters,
+    pub(super) console: &'a mut Console<'ir>,
+    pub(super) signals: &'a Signals,
+    pub(super) firing: Firing,
+    /// Whether `exit()` was called.
+    pub(super) exited: &'a mut bool,
+}
+
+/// An array in the kernel and the types of what is in it.
+struct Array<'a> {
+    hash: &'a Hash,
+    keys: &'a [Type],
+    value: Type,
+}
+
+/// Sets the word by which probes know whether to do their work.
+pub(super) fn set_state(maps: &Maps, state: SessionState) {
+    if let Some(word) = maps.globals.word(session::STATE) {
+        word.store(state as u64, Ordering::SeqCst);
+    }
+}
+
+impl HostWorld<'_, '_> {
+    /// A scalar's type and where it lies.
+    fn scalar(&self, global: GlobalId) -> Result<(Type, usize)> {
+        let index = usize::from(global.0);
+        match (self.ir.globals.get(index).map(|global| &global.storage), self.maps.offsets.get(index)) {
+            (Some(Storage::Scalar { ty, .. }), Some(Some(offset))) => Ok((*ty, *offset)),
+            _ => Err(internal("no such scalar")),
+        }
+    }
+
+    fn array(&self, array: GlobalId) -> Result<Array<'_>> {
+        let index = usize::from(array.0);
+        match (self.ir.globals.get(index).map(|global| &global.storage), self.maps.arrays.get(index)) {
+            (Some(Storage::Array { keys, value, .. }), Some(Some(hash))) => Ok(Array { hash, keys, value: *value }),
+            _ => Err(internal("no such array")),
+        }
+    }
+
+    fn failed(&self, array: GlobalId, error: io::Error) -> InterpretError {
+        let name = self.ir.globals.get(usize::from(array.0)).map_or("an array", |global| &global.name);
+        InterpretError::Host(format!("the kernel refuses an operation on {name}"), error)
+    }
+}
+
+impl World for HostWorld<'_, '_> {
+    fn get(&mut self, global: GlobalId) -> Result<Datum> {
+        let (ty, offset) = self.scalar(global)?;
+        let bytes = self.maps.globals.read(offset, ty.size());
+        bytes.and_then(|bytes| ty.decode(&bytes)).ok_or_else(|| internal("a scalar beyond the globals"))
+    }
+
+    fn set(&mut self, global: GlobalId, value: Datum) -> Result {
+        let (ty, offset) = self.scalar(global)?;
+        let mut bytes = Vec::with_capacity(ty.size());
+        ty.encode(&value, &mut bytes);
+        if self.maps.globals.write(offset, &bytes) { Ok(()) } else { Err(internal("a scalar beyond the globals")) }
+    }
+
+    fn add(&mut self, global: GlobalId, addend: i64) -> Result<i64> {
+        let (_, offset) = self.scalar(global)?;
+        let word = self.maps.globals.word(offset).ok_or_else(|| internal("a scalar beyond the globals"))?;
+        Ok((word.fetch_add(addend as u64, Ordering::SeqCst) as i64).wrapping_add(addend))
+    }
+
+    fn array_get(&mut self, array: GlobalId, keys: &[Datum]) -> Result<Option<Datum>> {
+        let Array { hash, keys: types, value } = self.array(array)?;
+        let mut bytes = vec![0; value.size()];
+        let found = hash.lookup(&encode_all(types, keys), &mut bytes).map_err(|error| self.failed(array, error))?;
+        Ok(if found { value.decode(&bytes) } else { None })
+    }
+
+    fn array_set(&mut self, array: GlobalId, keys: &[Datum], value: Datum) -> Result<Room> {
+        let Array { hash, keys: types, value: ty } = self.array(array)?;
+        let has_room = hash.update(&encode_all(types, keys), &encode_all(&[ty], &[value]));
+        let has_room = has_room.map_err(|error| self.failed(array, error))?;
+        Ok(if has_room { Room::Found } else { Room::Full })
+    }
+
+    /// A read and a write, not one step: the kernel offers none from here. What a probe adds to the same entry between the two
+    /// is lost.
+    fn array_add(&mut self, array: GlobalId, keys: &[Datum], addend: i64) -> Result<(i64, Room)> {
+        let sum = self.array_get(array, keys)?.map_or(0, |value| value.long()).wrapping_add(addend);
+        Ok((sum, self.array_set(array, keys, Datum::Long(sum))?))
+    }
+
+    fn array_delete(&mut self, array: GlobalId, keys: &[Datum]) -> Result {
+        let Array { hash, keys: types, .. } = self.array(array)?;
+        hash.delete(&encode_all(types, keys)).map(|_| ()).map_err(|error| self.failed(array, error))
+    }
+
+    fn array_clear(&mut self, array: GlobalId) -> Result {
+        self.array(array)?.hash.clear().map_err(|error| self.failed(array, error))
+    }
+
+    fn array_entries(&mut self, array: GlobalId) -> Result<Vec<Entry>> {
+        let Array { hash, keys: types, value } = self.array(array)?;
+        let entries = hash.entries().map_err(|error| self.failed(array, error))?;
+        let decoded = entries.iter().map(|(key_bytes, value_bytes)| {
+            Some(Entry { keys: decode_all(types, key_bytes)?, value: value.decode(value_bytes)? })
+        });
+        decoded.collect::<Option<_>>().ok_or_else(|| internal("an entry of another size"))
+    }
+
+    /// There is no probed process here, and the kernel's memory is out of reach: every read faults.
+    fn load(&mut self, _: Space, _: Width, _: u64) -> Result<Option<u64>> {
+        Ok(None)
+    }
+
+    fn register(&mut self, _: u8) -> Result<i64> {
+        Err(internal("a register outside of a kernel probe"))
+    }
+
+    fn task(&mut self, field: TaskField) -> Result<Datum> {
+        Ok(match field {
+            TaskField::Pid => Datum::Long(i64::from(getpid().as_raw_nonzero().get())),
+            TaskField::Tid => Datum::Long(i64::from(gettid().as_raw_nonzero().get())),
+            TaskField::Uid => Datum::Long(i64::from(getuid().as_raw())),
+            TaskField::Gid => Datum::Long(i64::from(getgid().as_raw())),
+            TaskField::Execname => {
+                let failed = |error| InterpretError::Host("/proc/self/comm".to_owned(), error);
+                let name = std::fs::read("/proc/self/comm").map_err(failed)?;
+                Datum::String(name.trim_end_with(|c| c == '\n').into())
+            }
+        })
+    }
+
+    fn cpu(&mut self) -> i64 {
+        sched_getcpu() as i64
+    }
+
+    fn clock(&mut self, clock: Clock) -> i64 {
+        let time = match clock {
+            Clock::Realtime => clock_gettime(ClockId::Realtime),
+        };
+        time.tv_sec.wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec)
+    }
+
+    fn parameter(&mut self, parameter: Parameter) -> i64 {
+        self.parameters.get(parameter)
+    }
+
+    fn point(&mut self, field: PointField) -> BString {
+        let handler = self.ir.handlers.get(self.firing.handler);
+        let point = handler.and_then(|handler| handler.points.get(self.firing.point));
+        point.map_or_else(BString::default, |point| field.of(point).into())
+    }
+
+    fn print(&mut self, format: FormatId, arguments: Vec<Datum>) -> Result {
+        self.console.print(format, &arguments);
+        Ok(())
+    }
+
+    fn raise(&mut self, location: Location, message: Message) -> Result {
+        self.console.raise(self.firing, location, &message);
+        if self.console.has_too_many_errors() {
+            set_state(self.maps, SessionState::Stopping);
+        }
+        Ok(())
+    }
+
+    fn exit(&mut self) {
+        *self.exited = true;
+        set_state(self.maps, SessionState::Stopping);
+    }
+
+    fn is_interrupted(&mut self) -> bool {
+        self.signals.received().is_some()
+    }
+}
+
+fn internal(what: &str) -> InterpretError {
+    InterpretError::Internal(what.to_owned())
+}
