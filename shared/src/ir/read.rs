@@ -508,7 +508,7 @@ format f0 "%s %d\n" (string(15), long)
 format f1 "division by 0" ()
 handler h0 u0
   at "kernel.function(\"vfs_read\")" "vfs_read" kprobe _stext+0x1234
-  at "kernel.function(\"vfs_write\").return" "vfs_write" kprobe _stext+0x5678 return
+  at "kernel.function(\"vfs_write\")" "vfs_write" kprobe _stext+0x5678
 handler h1 u1
   at "timer.s(1)" "" timer 1000000000ns
 handler h2 u1
@@ -518,6 +518,8 @@ handler h2 u1
 handler h3 u1
   at "process(\"/bin/a b\").function(\"main\")" "main" uprobe "/bin/a b" 00ff +0x10
 handler h4 u1
+  at "kernel.function(\"f\").return" "f" kprobe _stext+0x1 return
+handler h5 u1
   at "kernel.trace(\"sched_switch\")" "" tracepoint sched_switch
 function u0 "probe_0"
 b0():
@@ -605,6 +607,7 @@ b0(v0: long):
         );
         refused(("v1: long = register 1", "v0: long = register 1"), "function u0: v0 is defined twice");
         refused(("h1 u1", "h1 u2"), "handler h1: a handler's function takes nothing and returns nothing");
+        refused(("h2 u1", "h2 u0"), "handler h2: a handler without registers reads one");
         refused(
             ("timer 1000000000ns", "timer 1ns\n  at \"x\" \"\" never"),
             "handler h1: the probe points are of several kinds",

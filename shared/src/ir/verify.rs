@@ -5,8 +5,8 @@
 //! 3. Operands, results, arguments and parameters agree in number and type. A string may go where a string of another
 //!    bound is expected: it is cut there.
 //! 4. Nothing jumps to the entry block, and every block can be reached.
-//! 5. A handler takes nothing, returns nothing, and all its probe points are of one kind.
-//! 6. Only handlers of kernel probes, and functions, read registers.
+//! 5. A handler takes nothing, returns nothing, and all its probe points are of one kind and moment: one program serves them.
+//! 6. A handler that `taprun` runs reads no registers. (A function it calls may: that fails where it runs.)
 //! 7. An iterator goes nowhere but into `next`, `key` and `entry`.
 
 use std::fmt::Display;
@@ -19,6 +19,7 @@ use crate::limits::{
     ARRAY_KEY_BYTES_MAX, ARRAY_KEYS_MAX, BLOCKS_MAX, FUNCTIONS_MAX, GLOBALS_MAX, LimitExceeded, MAP_ENTRIES_MAX,
     PROBE_POINTS_MAX, STRING_BYTES_MAX, VALUES_MAX,
 };
+use crate::probe::Executor;
 
 /// A rule that an IR breaks, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -114,9 +115,12 @@ fn verify_handler(ir: &Ir, index: usize, handler: &Handler) -> Result {
         &place,
         "a handler's function takes nothing and returns nothing",
     )?;
-    let mut kinds = handler.points.iter().map(|point| point.place.kind());
+    let mut kinds = handler.points.iter().map(|point| (point.place.kind(), point.place.on_return()));
     let Some(first) = kinds.next() else { return require(false, &place, "a handler without probe points") };
-    require(kinds.all(|kind| kind == first), &place, "the probe points are of several kinds")
+    require(kinds.all(|kind| kind == first), &place, "the probe points are of several kinds")?;
+    let mut ops = function.blocks.iter().flat_map(|block| &block.instructions).map(|instruction| &instruction.op);
+    let reads_registers = first.0.executor() == Executor::User && ops.any(|op| matches!(op, Op::Register(_)));
+    require(!reads_registers, &place, "a handler without registers reads one")
 }
 
 struct FunctionVerifier<'a> {
