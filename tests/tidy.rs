@@ -1,2 +1,1 @@
 //! In the making.
-fn main() {}

@@ -1,0 +1,137 @@
+//! Processes that we start: run to their end, or tied to our life.
+//!
+//! A test process may end in many ways, `static` values are never dropped, and a virtual machine left behind eats a
+//! core. So whatever outlives one call is *tied*: the kernel itself kills it when we are gone.
+
+use std::io;
+use std::process::{Child, Command, ExitStatus};
+use std::sync::OnceLock;
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+
+use anyhow::{Context, Result, bail};
+
+/// Runs `command` to its end and returns what it printed on stdout.
+///
+/// # Errors
+/// When it cannot be started or fails; the error carries its stderr.
+pub fn output(command: &mut Command) -> Result<Vec<u8>> {
+    let output = command.output().with_context(|| format!("cannot run {}", spelled(command)))?;
+    if !output.status.success() {
+        bail!("{} failed: {}\n{}", spelled(command), output.status, String::from_utf8_lossy(&output.stderr).trim_end());
+    }
+    Ok(output.stdout)
+}
+
+/// Runs `command` to its end, its output going where ours goes.
+///
+/// # Errors
+/// When it cannot be started or fails.
+pub fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("cannot run {}", spelled(command)))?;
+    if !status.success() {
+        bail!("{} failed: {status}", spelled(command));
+    }
+    Ok(())
+}
+
+/// Whether `program` can be found in `$PATH`.
+#[must_use]
+pub fn exists(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
+}
+
+/// The words of `command`, as a person would type them.
+#[must_use]
+pub fn spelled(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| quoted(&word.to_string_lossy())).collect::<Vec<_>>().join(" ")
+}
+
+/// `word` as one word of a shell command.
+#[must_use]
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:,+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+/// A command for `program` that can be given to [`Tied::spawn`].
+#[must_use]
+pub fn tied(program: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--", program]);
+    command
+}
+
+/// A child process that dies when this value is dropped, and when this process ends in whatever way.
+#[derive(Debug)]
+pub struct Tied(Child);
+
+impl Tied {
+    /// Starts a command made by [`tied`].
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn(command: Command) -> Result<Self> {
+        let words = spelled(&command);
+        let (reply, answer) = channel();
+        nursery().send((command, reply)).context("the thread that starts processes is gone")?;
+        let child = answer.recv().context("the thread that starts processes is gone")?;
+        Ok(Self(child.with_context(|| format!("cannot start {words}"))?))
+    }
+
+    /// How it ended, if it has.
+    ///
+    /// # Errors
+    /// When the system cannot tell.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.0.try_wait()?)
+    }
+
+    /// Ends it at once; it may have ended already.
+    pub fn kill(&mut self) {
+        // Both fail only when it has already been waited for.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+
+    /// Asks it to end, by SIGTERM, and waits until it has.
+    ///
+    /// # Errors
+    /// When it cannot be signalled.
+    pub fn terminate(mut self) -> Result<()> {
+        let pid = rustix::process::Pid::from_child(&self.0);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        self.0.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Tied {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+type Order = (Command, Sender<io::Result<Child>>);
+
+/// The thread that starts tied processes. The parent-death signal of prctl(2) comes when the parent *thread* ends, and
+/// the threads of tests end early; this one lives as long as the process.
+fn nursery() -> &'static Sender<Order> {
+    static NURSERY: OnceLock<Sender<Order>> = OnceLock::new();
+    NURSERY.get_or_init(|| {
+        let (orders, inbox) = channel::<Order>();
+        thread::spawn(move || {
+            for (mut command, reply) in inbox {
+                // A failed send means that whoever asked is gone; the child is dropped with the message.
+                let _ = reply.send(command.spawn());
+            }
+        });
+        orders
+    })
+}
