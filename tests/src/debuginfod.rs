@@ -1,26 +1,24 @@
 //! Debian's debuginfod, serving what the tests need on a free port.
 
-use std::fs::{self, File};
+use std::fs;
 use std::net::{Ipv6Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use tempfile::TempDir;
 
 use crate::cache;
 use crate::packages::Unpacked;
-use crate::process::{self, Tied};
+use crate::process::{self, Log, Tied};
 
 /// A running debuginfod; it ends when this value is dropped.
 #[derive(Debug)]
 pub struct Debuginfod {
     process: Tied,
     url: String,
-    log: PathBuf,
+    log: Log,
     agent: ureq::Agent,
-    _directory: TempDir,
 }
 
 impl Debuginfod {
@@ -68,23 +66,18 @@ impl Debuginfod {
         let program = "debuginfod";
         ensure!(process::exists(program), "{program} is not here: run `cargo xtask setup`");
         for _ in 0..PORTS_TRIED_MAX {
-            let directory = tempfile::Builder::new().prefix("tapwire-debuginfod-").tempdir()?;
-            let log = directory.path().join("log");
+            let log = Log::new()?;
             let port = free_port()?;
             let mut command = process::tied(program);
             command.arg("--database").arg(index).args(["--port", &port.to_string()]).args(options).args(directories);
             // It must not forward what it does not know to the servers of whoever runs the tests.
             command.env_remove("DEBUGINFOD_URLS").env("LC_ALL", "C");
-            command
-                .stdin(std::process::Stdio::null())
-                .stdout(File::create(&log)?)
-                .stderr(File::options().append(true).open(&log)?);
+            log.take(&mut command)?;
             let process = Tied::spawn(command)?;
             let config =
                 ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(ANSWER_DEADLINE));
             let agent = config.build().new_agent();
-            let mut started =
-                Self { process, url: format!("http://127.0.0.1:{port}"), log, agent, _directory: directory };
+            let mut started = Self { process, url: format!("http://127.0.0.1:{port}"), log, agent };
             if started.listens(port)? {
                 return Ok(started);
             }
@@ -97,7 +90,7 @@ impl Debuginfod {
         let until = Instant::now() + START_DEADLINE;
         loop {
             // Its own word, since whoever has taken the port may answer as well.
-            let log = fs::read_to_string(&self.log)?;
+            let log = self.log.text();
             if log.lines().any(|line| line.contains("started http server") && line.ends_with(&format!("port={port}"))) {
                 return Ok(true);
             }
@@ -129,9 +122,7 @@ impl Debuginfod {
     }
 
     fn last_words(&self) -> String {
-        let log = fs::read_to_string(&self.log).unwrap_or_default();
-        let lines: Vec<_> = log.lines().collect();
-        format!("its log ends with:\n{}", lines[lines.len().saturating_sub(20)..].join("\n"))
+        self.log.last_lines(20)
     }
 }
 

@@ -90,10 +90,12 @@ pub fn fetch(kernel: &Kernel) -> Result<Unpacked> {
         Ok(unpacked) => return Ok(unpacked),
         Err(problem) => problem,
     };
-    // Package lists grow stale: a name of theirs may have left the archive. One refresh, one more try.
-    let problem = match refresh_lists().and_then(|()| fetch_candidate(kernel)) {
+    // Package lists grow stale: a name of theirs may have left the archive. One refresh, one more try, even if the
+    // refresh failed for some of the lists.
+    let refreshed = refresh_lists();
+    let problem = match fetch_candidate(kernel) {
         Ok(unpacked) => return Ok(unpacked),
-        Err(second) => format!("{problem:#}; then: {second:#}"),
+        Err(again) => format!("{:#}; first: {problem:#}", refreshed.err().unwrap_or(again)),
     };
     let Some(unpacked) = cached(kernel)? else { bail!("no kernel {}: {problem}", kernel.name) };
     eprintln!("kernel {}: keeping {} of an earlier run, because {problem}", kernel.name, unpacked.version);
@@ -106,7 +108,7 @@ pub fn fetch(kernel: &Kernel) -> Result<Unpacked> {
 /// When not root, or when apt cannot reach its archive.
 pub fn refresh_lists() -> Result<()> {
     ensure!(rustix::process::geteuid().is_root(), "package lists are missing or stale: run `apt-get update` as root");
-    process::output(Command::new("apt-get").args(["update", "-qq"])).map(drop)
+    process::output(Command::new("apt-get").args(["update", "-qq", "-o", "APT::Update::Error-Mode=any"])).map(drop)
 }
 
 /// The link in a kernel's directory that names the version of the last fetch.

@@ -3,8 +3,10 @@
 //! A test process may end in many ways, `static` values are never dropped, and a virtual machine left behind eats a
 //! core. So whatever outlives one call is *tied*: the kernel itself kills it when we are gone.
 
+use std::fs::File;
 use std::io;
-use std::process::{Child, Command, ExitStatus};
+use std::os::unix::fs::FileExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
@@ -115,6 +117,52 @@ impl Tied {
 impl Drop for Tied {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// What a tied process prints, in a file without a name: nothing is left of it, however we end.
+#[derive(Debug)]
+pub struct Log(File);
+
+impl Log {
+    /// An empty log.
+    ///
+    /// # Errors
+    /// When there is no room for temporary files.
+    pub fn new() -> Result<Self> {
+        Ok(Self(tempfile::tempfile()?))
+    }
+
+    /// Makes both streams of `command` go here, and gives it nothing to read.
+    ///
+    /// # Errors
+    /// When the system has no descriptors left.
+    pub fn take(&self, command: &mut Command) -> Result<()> {
+        command.stdin(Stdio::null()).stdout(self.0.try_clone()?).stderr(self.0.try_clone()?);
+        Ok(())
+    }
+
+    /// What has been printed so far.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let (mut bytes, mut chunk) = (Vec::new(), [0; 8192]);
+        // The writers share their position in the file with us, so reading must leave it alone.
+        while let Ok(read_bytes @ 1..) = self.0.read_at(&mut chunk, bytes.len() as u64) {
+            bytes.extend_from_slice(&chunk[..read_bytes]);
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// The last `count` lines that are not empty, indented, behind a line that says so.
+    #[must_use]
+    pub fn last_lines(&self, count: usize) -> String {
+        let text = self.text();
+        let lines: Vec<_> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+        let shown = lines[lines.len().saturating_sub(count)..].iter();
+        std::iter::once("its last words:".to_owned())
+            .chain(shown.map(|line| format!("    {line}")))
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 }
 

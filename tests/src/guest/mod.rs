@@ -24,12 +24,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use tempfile::TempDir;
 
 pub use self::files::{Contents, GuestFile};
 use self::stream::Stream;
 use crate::packages::Unpacked;
-use crate::process::{self, Tied};
+use crate::process::{self, Log, Tied};
 
 /// The host's loopback, as the guest sees it.
 pub const HOST: &str = "10.0.2.2";
@@ -91,7 +90,7 @@ pub struct Guest {
     streams: [Stream; 2],
     marker_seed: String,
     commands_count: u64,
-    directory: TempDir,
+    console: Log,
 }
 
 /// What comes from a port: bytes, or none any more.
@@ -106,11 +105,15 @@ impl Guest {
         let directory = tempfile::Builder::new().prefix("tapwire-guest-").tempdir()?;
         let listeners = PORTS.map(|port| UnixListener::bind(directory.path().join(port)));
         files::write(File::create(directory.path().join(INITRAMFS))?, config.kernel, config.files)?;
-        let mut qemu = Tied::spawn(qemu(config, directory.path())?)?;
+        let console = Log::new()?;
+        let mut command = qemu(config, directory.path())?;
+        console.take(&mut command)?;
+        let mut qemu = Tied::spawn(command)?;
         let until = Instant::now() + config.boot_deadline;
         let mut connections = Vec::new();
         for listener in listeners {
-            connections.push(accept(&listener?, &mut qemu, until).with_context(|| last_lines(directory.path()))?);
+            let connection = accept(&listener?, &mut qemu, until);
+            connections.push(connection.map_err(|e| anyhow!("{e:#}\n{}", console.last_lines(CONSOLE_LINES_SHOWN)))?);
         }
         let [commands, stdout, stderr] =
             <[UnixStream; 3]>::try_from(connections).map_err(|_| anyhow!("qemu has other ports than we gave it"))?;
@@ -120,7 +123,7 @@ impl Guest {
         let name = config.kernel.name.clone();
         let marker_seed = format!("{:016x}", RandomState::new().hash_one(Instant::now()));
         let streams = [Stream::default(), Stream::default()];
-        let mut guest = Self { name, qemu, commands, arrivals, streams, marker_seed, commands_count: 0, directory };
+        let mut guest = Self { name, qemu, commands, arrivals, streams, marker_seed, commands_count: 0, console };
         let answer = guest.run("true", until.saturating_duration_since(Instant::now()))?;
         ensure!(answer.status == 0, "the guest {} cannot run `true`: {answer:?}", guest.name);
         Ok(guest)
@@ -215,7 +218,7 @@ impl Guest {
     /// What the kernel has said on its console.
     #[must_use]
     pub fn console(&self) -> String {
-        console(self.directory.path())
+        self.console.text()
     }
 
     /// Sends a command, and returns the marker that will end its output.
@@ -239,7 +242,7 @@ impl Guest {
     }
 
     fn late(&self, command: &str) -> anyhow::Error {
-        let console = last_lines(self.directory.path());
+        let console = self.console.last_lines(CONSOLE_LINES_SHOWN);
         anyhow!("the guest {} did not end `{command}` in time\n{console}", self.name)
     }
 
@@ -253,7 +256,7 @@ impl Guest {
                 _ => break "qemu closed its ports and still runs".to_owned(),
             }
         };
-        let console = last_lines(self.directory.path());
+        let console = self.console.last_lines(CONSOLE_LINES_SHOWN);
         anyhow!("the guest {} stopped at `{command}`: {how}\n{console}", self.name)
     }
 }
@@ -261,10 +264,8 @@ impl Guest {
 /// The ports, in the order in which init.sh opens them.
 const PORTS: [&str; 3] = ["commands", "stdout", "stderr"];
 
-/// The names of the other files in a guest's directory.
+/// The first file system, in the same directory as the ports.
 const INITRAMFS: &str = "initramfs";
-const CONSOLE: &str = "console";
-const QEMU_LOG: &str = "qemu";
 
 /// Lines of the console that an error shows: a panic with its backtrace.
 const CONSOLE_LINES_SHOWN: usize = 50;
@@ -275,7 +276,6 @@ const POLL: Duration = Duration::from_millis(5);
 fn qemu(config: &Config<'_>, directory: &Path) -> Result<Command> {
     let program = "qemu-system-x86_64";
     ensure!(process::exists(program), "{program} is not here: run `cargo xtask setup`");
-    let in_directory = |name: &str| directory.join(name).display().to_string();
     let initramfs_bytes = fs::metadata(directory.join(INITRAMFS))?.len();
     // The archive and what is unpacked of it lie in memory side by side.
     let memory_mib = config.memory_mib + 2 * initramfs_bytes.div_ceil(1 << 20);
@@ -285,16 +285,14 @@ fn qemu(config: &Config<'_>, directory: &Path) -> Result<Command> {
     qemu.args(["-smp", &config.cpus_count.to_string(), "-m", &memory_mib.to_string()]);
     qemu.arg("-kernel").arg(config.kernel.image()).arg("-initrd").arg(directory.join(INITRAMFS));
     qemu.args(["-append", "console=ttyS0 quiet panic=-1 oops=panic mitigations=off"]);
-    qemu.args(["-serial", &format!("file:{}", in_directory(CONSOLE))]);
+    qemu.args(["-serial", "stdio"]);
     // Without a ROM the firmware has nothing to boot from the network with, and does not try.
     qemu.args(["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="]);
     qemu.args(["-device", "virtio-serial-pci"]);
     for (index, port) in PORTS.iter().enumerate() {
-        qemu.args(["-chardev", &format!("socket,id={port},path={}", in_directory(port))]);
+        qemu.args(["-chardev", &format!("socket,id={port},path={}", directory.join(port).display())]);
         qemu.args(["-device", &format!("virtserialport,chardev={port},name={port},nr={}", index + 1)]);
     }
-    let log = File::create(directory.join(QEMU_LOG))?;
-    qemu.stdin(std::process::Stdio::null()).stdout(log.try_clone()?).stderr(log);
     Ok(qemu)
 }
 
@@ -330,23 +328,6 @@ fn forward(mut connection: UnixStream, port: Port, arrivals: Sender<Arrival>) {
         // When the guest's owner is gone, nobody needs to know.
         let _ = arrivals.send((port, None));
     });
-}
-
-fn console(directory: &Path) -> String {
-    let read = |name: &str| fs::read(directory.join(name)).unwrap_or_default();
-    String::from_utf8_lossy(&[read(QEMU_LOG), read(CONSOLE)].concat()).into_owned()
-}
-
-fn last_lines(directory: &Path) -> String {
-    let text = console(directory);
-    let lines: Vec<_> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-    let shown = &lines[lines.len().saturating_sub(CONSOLE_LINES_SHOWN)..];
-    let mut words = String::from("its console ends with:");
-    for line in shown {
-        // Writing to a String cannot fail.
-        let _ = write!(words, "\n    {line}");
-    }
-    words
 }
 
 fn so_far(output: &Output) -> String {
