@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::Command;
 
-use harness::{process, workspace};
+use harness::{kernels, process, workspace};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use serde::Deserialize;
 
@@ -190,6 +190,14 @@ fn no_file_names_a_place_of_one_machine_or_a_registry() {
         }
     }
     assert_none(&wrong);
+}
+
+#[test]
+fn the_page_of_the_machines_has_every_kernel() {
+    let page = fs::read_to_string(workspace::root().join("vagrant/README.md")).expect("the page is there");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let matrix = kernels::matrix().expect("the support matrix is well-formed");
+    assert_eq!(rows.collect::<Vec<_>>(), matrix.iter().map(|kernel| kernel.name.as_str()).collect::<Vec<_>>());
 }
 
 /// The parts of `deny.toml` that are checked here.
