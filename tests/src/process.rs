@@ -25,18 +25,6 @@ pub fn output(command: &mut Command) -> Result<Vec<u8>> {
     Ok(output.stdout)
 }
 
-/// Runs `command` to its end, its output going where ours goes.
-///
-/// # Errors
-/// When it cannot be started or fails.
-pub fn run(command: &mut Command) -> Result<()> {
-    let status = command.status().with_context(|| format!("cannot run {}", spelled(command)))?;
-    if !status.success() {
-        bail!("{} failed: {status}", spelled(command));
-    }
-    Ok(())
-}
-
 /// Whether `program` can be found in `$PATH`.
 #[must_use]
 pub fn exists(program: &str) -> bool {

@@ -25,14 +25,11 @@ pub fn skip(test: &str, reason: &str) {
     }
 }
 
-/// The lines that tests wrote to the file at `path`; none when no test skipped.
+/// The lines that tests wrote to the file at `path`.
 ///
 /// # Errors
-/// When the file is there but cannot be read.
+/// When it cannot be read.
 pub fn skipped(path: &Path) -> Result<Vec<String>> {
-    if !path.exists() {
-        return Ok(Vec::new());
-    }
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     Ok(text.lines().map(str::to_owned).collect())
 }

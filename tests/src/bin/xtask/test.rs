@@ -3,19 +3,23 @@
 //! Its exit status is 0 when all was run and passed, 1 when something failed, 2 when nothing failed but something could
 //! not be run here: a check that did not happen is not a check that passed.
 
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
-use anyhow::Result;
-use harness::{process, setup, skip, workspace};
+use anyhow::{Context, Result};
+use harness::{setup, skip, workspace};
 
 pub(crate) fn run() -> Result<ExitCode> {
     let problems = setup::run();
     let notices = tempfile::NamedTempFile::new()?;
     let mut failures = Vec::new();
     for arguments in CHECKS {
+        let words = format!("cargo {}", arguments.join(" "));
+        eprintln!("\n== {words}");
         let mut check = workspace::cargo();
         check.args(arguments).env(skip::SKIPS_VARIABLE, notices.path());
-        failures.extend(failure(check));
+        if !check.status().with_context(|| format!("cannot run {words}"))?.success() {
+            failures.push(words);
+        }
     }
     let skipped = skip::skipped(notices.path())?;
     report("could not be set up", &problems);
@@ -34,12 +38,6 @@ const CHECKS: [&[&str]; 3] = [
     &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
     &["test", "--workspace", "--no-fail-fast"],
 ];
-
-fn failure(mut check: Command) -> Option<String> {
-    let words = process::spelled(&check);
-    eprintln!("\n== {words}");
-    process::run(&mut check).err().map(|error| format!("{error:#}"))
-}
 
 fn report(what: &str, lines: &[String]) {
     if !lines.is_empty() {
