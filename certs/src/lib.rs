@@ -1,1 +1,2 @@
 //! In the making.
+#![forbid(unsafe_code)]

@@ -1,2 +1,3 @@
 //! In the making.
+#![forbid(unsafe_code)]
 fn main() {}

@@ -1,1 +1,19 @@
-//! In the making.
+//! The test bed: real kernels to run on, real debuginfo to ask for, and what the tests need around them.
+//!
+//! A newcomer reads [`stand`] first: it puts the rest together. This crate builds in seconds because it depends on no
+//! product crate; it meets the product as a user does, through its binaries.
+#![forbid(unsafe_code)]
+
+pub mod stand;
+
+pub mod debuginfod;
+pub mod guest;
+
+pub mod cache;
+pub mod kernels;
+pub mod packages;
+pub mod setup;
+
+pub mod process;
+pub mod skip;
+pub mod workspace;
