@@ -3,6 +3,8 @@
 
 pub mod kernel;
 
+pub mod elf;
+
 pub mod invoker;
 
 pub mod verify;

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use client::interpret::memory::MemoryWorld;
 use client::interpret::{Bounds, interpret};
-use client::kernel::build_id;
+use client::elf::Elf;
 use forge::{Forged, GET_ATTACH_COOKIE, Program, R0, R1, R6, R7, R8, Running, Word, is_skipped};
-use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
+use object::{Object as _, ObjectSymbol as _};
 use rustix::process::Signal;
 use shared::abi::event::{RecordKind, header};
 use shared::ir::{FormatId, FunctionId, Location};
@@ -184,28 +184,26 @@ fn tapwire_probed_1(x: u64) -> u64 {
     std::hint::black_box(x + 2)
 }
 
-/// Where in the file of this program a function is.
-fn file_offset(function: &str) -> (PathBuf, u64) {
+/// The link-time address of a function of this program.
+fn address(function: &str) -> (PathBuf, u64) {
     let path = std::env::current_exe().expect("this program");
     let bytes = std::fs::read(&path).expect("this program");
     let file = object::File::parse(bytes.as_slice()).expect("an ELF file");
     let symbol =
         file.symbols().find(|symbol| symbol.name().is_ok_and(|name| name.contains(function))).expect("the function");
-    let section = file.section_by_index(symbol.section_index().expect("its section")).expect("its section");
-    let (start, _) = section.file_range().expect("its place in the file");
-    (path, symbol.address() - section.address() + start)
+    (path, symbol.address())
 }
 
 /// Two functions of this program in one handler, a timer that says when they are attached, and `pp()` of the point by cookie.
 fn uprobe(build_id: &str, on_return: &str) -> String {
-    let (path, offset_0) = file_offset("tapwire_probed_0");
-    let (_, offset_1) = file_offset("tapwire_probed_1");
+    let (path, address_0) = address("tapwire_probed_0");
+    let (_, address_1) = address("tapwire_probed_1");
     format!(
         r#"format f0 "point %d\n" (long)
 format f1 "tick\n" ()
 handler h0 u0
-  at "process(\"x\").function(\"tapwire_probed_0\")" "tapwire_probed_0" uprobe {path:?} {build_id} +{offset_0:#x}{on_return}
-  at "process(\"x\").function(\"tapwire_probed_1\")" "tapwire_probed_1" uprobe {path:?} {build_id} +{offset_1:#x}{on_return}
+  at "process(\"x\").function(\"tapwire_probed_0\")" "tapwire_probed_0" uprobe {path:?} {build_id} {address_0:#x}{on_return}
+  at "process(\"x\").function(\"tapwire_probed_1\")" "tapwire_probed_1" uprobe {path:?} {build_id} {address_1:#x}{on_return}
 handler h1 u1
   at "timer.ms(10)" "" timer 10000000ns
 function u0 "probe_0"
@@ -221,7 +219,7 @@ b0():
 
 fn own_build_id() -> String {
     let mut file = std::fs::File::open(std::env::current_exe().expect("this program")).expect("this program");
-    build_id::of_file(&mut file).expect("its build id").to_string()
+    Elf::read(&mut file).expect("its build id").build_id.to_string()
 }
 
 /// A program that prints its cookie where the target runs it.

@@ -102,8 +102,8 @@ pub enum Place {
         path: String,
         /// What its build id must be.
         build_id: BuildId,
-        /// The place as an offset into the file.
-        file_offset: u64,
+        /// The link-time address of the place.
+        address: u64,
         /// Whether it fires when the function returns.
         on_return: bool,
     },
@@ -152,8 +152,8 @@ impl fmt::Display for Place {
             Self::Kprobe { base: KernelBase::Stext, offset, on_return } => {
                 write!(f, "kprobe _stext+{offset:#x}{}", when(*on_return))
             }
-            Self::Uprobe { path, build_id, file_offset, on_return } => {
-                write!(f, "uprobe {path:?} {build_id} +{file_offset:#x}{}", when(*on_return))
+            Self::Uprobe { path, build_id, address, on_return } => {
+                write!(f, "uprobe {path:?} {build_id} {address:#x}{}", when(*on_return))
             }
             Self::Tracepoint { name } => write!(f, "tracepoint {name}"),
         }

@@ -129,13 +129,13 @@ impl Attacher {
                 };
                 self.kprobes.insert(kprobes).attach(base, *offset, *on_return, cookie, program).map(Link::Perf)
             }
-            (Place::Uprobe { path, build_id, file_offset, on_return }, Program::UProbe(program)) => {
+            (Place::Uprobe { path, build_id, address, on_return }, Program::UProbe(program)) => {
                 let uprobes = match self.uprobes.take() {
                     Some(uprobes) => uprobes,
                     None => uprobe::Uprobes::find()?,
                 };
                 let uprobes = self.uprobes.insert(uprobes);
-                uprobes.attach(path, build_id, *file_offset, *on_return, cookie, program).map(Link::Perf)
+                uprobes.attach(path, build_id, *address, *on_return, cookie, program).map(Link::Perf)
             }
             (Place::Tracepoint { name }, Program::RawTracePoint(program)) => {
                 tracepoint::attach(name, program).map(Link::RawTracepoint)

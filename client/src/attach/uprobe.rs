@@ -1,4 +1,4 @@
-//! `process("path").function("f")`: uprobes and uretprobes, at offsets into a file that must still be the one that was
+//! `process("path").function("f")`: uprobes and uretprobes, at addresses of a file that must still be the one that was
 //! compiled for.
 
 use std::collections::BTreeMap;
@@ -10,13 +10,13 @@ use aya::programs::UProbe;
 use shared::target::BuildId;
 
 use super::Reason;
-use crate::kernel::build_id;
+use crate::elf::Elf;
 use crate::kernel::perf_event::{PerfLink, Pmu, Scope};
 
 /// What all uprobes share.
 pub(super) struct Uprobes {
     pmu: Pmu,
-    files: BTreeMap<String, (File, BuildId)>,
+    files: BTreeMap<String, (File, Elf)>,
 }
 
 impl Uprobes {
@@ -29,15 +29,17 @@ impl Uprobes {
         &mut self,
         path: &str,
         expected: &BuildId,
-        file_offset: u64,
+        address: u64,
         on_return: bool,
         cookie: u64,
         program: &UProbe,
     ) -> Result<PerfLink, Reason> {
-        let (file, got) = self.open(path)?;
-        if got != expected {
-            return Err(Reason::Updated { path: path.to_owned(), got: got.clone(), expected: expected.clone() });
+        let (file, elf) = self.open(path)?;
+        if elf.build_id != *expected {
+            let got = elf.build_id.clone();
+            return Err(Reason::Updated { path: path.to_owned(), got, expected: expected.clone() });
         }
+        let file_offset = elf.file_offset(address).ok_or(Reason::Misfit)?;
         // The open file, not the path: what was checked is what is probed.
         let file = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
         let event = self.pmu.open_uprobe(&file, file_offset, on_return, Scope::Everybody);
@@ -47,14 +49,14 @@ impl Uprobes {
         link.map_err(|error| Reason::Refused("the kernel does not link the program to it", error))
     }
 
-    fn open(&mut self, path: &str) -> Result<(&File, &BuildId), Reason> {
+    fn open(&mut self, path: &str) -> Result<(&File, &Elf), Reason> {
         if !self.files.contains_key(path) {
             let unreadable = |error| Reason::File(path.to_owned(), error);
             let mut file = File::open(Path::new(path)).map_err(unreadable)?;
-            let build_id = build_id::of_file(&mut file).map_err(unreadable)?;
-            self.files.insert(path.to_owned(), (file, build_id));
+            let elf = Elf::read(&mut file).map_err(unreadable)?;
+            self.files.insert(path.to_owned(), (file, elf));
         }
-        let (file, build_id) = &self.files[path];
-        Ok((file, build_id))
+        let (file, elf) = &self.files[path];
+        Ok((file, elf))
     }
 }

@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::Parser;
 use client::inspect::Inspection;
 use client::invoker::{Invoker, check_privileges};
-use client::kernel::{build_id, feature};
+use client::elf;
+use client::kernel::feature;
 use client::output::Output;
 use client::run::{Options, Outcome, RunError, run};
 use client::verify::{Places, Refusal, Trust, claimed};
@@ -88,7 +89,7 @@ fn start(arguments: &Arguments) -> Result<Outcome, Failure> {
     let invoker = Invoker::current();
     let path = arguments.artifact.as_deref().unwrap_or(Path::new("-"));
     let bytes = invoker.read_artifact(path).map_err(|error| failure(format_args!("{}: {error}", path.display())))?;
-    let kernel = build_id::of_kernel().map_err(|error| failure(format_args!("the kernel's build id: {error}")))?;
+    let kernel = elf::kernel_build_id().map_err(|error| failure(format_args!("the kernel's build id: {error}")))?;
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let verify = || trust(invoker, arguments)?.verify(&bytes, &kernel, now_s);
     if arguments.inspect {

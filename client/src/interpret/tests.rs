@@ -28,7 +28,13 @@ handler h0 u0
 
 #[track_caller]
 fn ir(functions: &str) -> Ir {
-    let ir = read(&[DECLARATIONS, functions].concat()).expect("an IR");
+    ir_at("begin 0", functions)
+}
+
+/// The same with a handler at another place.
+#[track_caller]
+fn ir_at(place: &str, functions: &str) -> Ir {
+    let ir = read(&[&DECLARATIONS.replace("begin 0", place), functions].concat()).expect("an IR");
     assert_eq!(verify(&ir), Ok(()));
     ir
 }
@@ -219,7 +225,7 @@ b0():
 
 #[test]
 fn what_the_context_says() {
-    let ir = ir(r#"function u0 "probe_0"
+    let ir = ir_at("kprobe _stext+0x10", r#"function u0 "probe_0"
 b0():
   v0: long = task pid
   v1: long = task tid

@@ -14,8 +14,6 @@ pub mod perf_event;
 
 pub mod process;
 
-pub mod build_id;
-
 pub mod symbols;
 
 pub mod feature;

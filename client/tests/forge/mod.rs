@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use client::kernel::build_id;
+use client::elf::kernel_build_id;
 use object::write::{Object, Relocation, StandardSegment, Symbol, SymbolId, SymbolSection};
 use object::{
     Architecture, BinaryFormat, Endianness, RelocationFlags, SectionKind, SymbolFlags, SymbolKind, SymbolScope, elf,
@@ -234,7 +234,7 @@ impl Forged {
         let kernel = KernelClaim {
             architecture: shared::target::Architecture::X86_64,
             release: "of the test".to_owned(),
-            build_id: build_id::of_kernel().expect("the kernel's build id"),
+            build_id: kernel_build_id().expect("the kernel's build id"),
         };
         let claims = Claims {
             script_name: "<input>".to_owned(),

@@ -307,8 +307,7 @@ impl<'a> Line<'a> {
             "uprobe" => {
                 let path = self.string()?.to_string();
                 let Ok(build_id) = self.word()?.parse() else { return self.expected("a build id") };
-                self.token("+")?;
-                Place::Uprobe { path, build_id, file_offset: self.hex()?, on_return: self.accept("return") }
+                Place::Uprobe { path, build_id, address: self.hex()?, on_return: self.accept("return") }
             }
             "tracepoint" => Place::Tracepoint { name: self.word()?.to_owned() },
             _ => {
@@ -516,7 +515,7 @@ handler h2 u1
   at "end" "" end 0
   at "never" "" never
 handler h3 u1
-  at "process(\"/bin/a b\").function(\"main\")" "main" uprobe "/bin/a b" 00ff +0x10
+  at "process(\"/bin/a b\").function(\"main\")" "main" uprobe "/bin/a b" 00ff 0x10
 handler h4 u1
   at "kernel.function(\"f\").return" "f" kprobe _stext+0x1 return
 handler h5 u1

@@ -93,21 +93,21 @@ pub(super) fn handler(
 
 /// Whose body it is.
 #[derive(Clone, Copy)]
-enum Context<'c> {
+enum Context<'c, 'w> {
     Function,
-    Handler { derivation: &'c Derivation, resolver: &'c Resolver<'c> },
+    Handler { derivation: &'c Derivation, resolver: &'c Resolver<'w> },
 }
 
-struct Lower<'c> {
-    declarations: &'c Declarations<'c>,
+struct Lower<'c, 'd, 'w> {
+    declarations: &'c Declarations<'d>,
     types: &'c Types,
     locals: &'c Locals,
-    context: Context<'c>,
+    context: Context<'c, 'w>,
     log: &'c mut Log,
     loop_depth: usize,
 }
 
-impl Lower<'_> {
+impl Lower<'_, '_, '_> {
     fn body(&mut self, body: &Block) -> Body {
         let local =
             |(name, slot): &(String, super::infer::Slot)| Local { name: name.clone(), ty: self.types.of(*slot) };

@@ -156,7 +156,7 @@ fn unknown_function(
         return Diagnostic::error("elaborate/argument-count", name.span, message);
     }
     let mut known: Vec<&str> = functions.keys().map(|&(known, _)| known).collect();
-    known.extend(intrinsic::names());
+    known.extend(intrinsic::names().map(|name| -> &str { name }));
     let similar = similar(&name.text, known);
     let diagnostic =
         Diagnostic::error("elaborate/unknown-function", name.span, format!("unknown function `{}`", name.text));

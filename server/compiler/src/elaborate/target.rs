@@ -32,12 +32,12 @@ pub(super) fn variable(
     reader.read(&variable, expression.span)
 }
 
-struct Reader<'a> {
-    debuginfo: &'a Debuginfo<'a>,
-    scope: &'a FunctionScope,
+struct Reader<'r, 'a> {
+    debuginfo: &'r Debuginfo<'a>,
+    scope: &'r FunctionScope,
 }
 
-impl Reader<'_> {
+impl Reader<'_, '_> {
     /// What an expression names.
     fn find(&self, expression: &ast::Expression) -> Result<Variable> {
         let explain = |error: VariableError| self.explain(error, expression.span);

@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 
-use bstr::BString;
 use shared::ir::{BinaryOp, End, Function, Jump, Op, Relation, Type, Value};
 
 /// Simplifies one function.
@@ -37,7 +36,9 @@ fn fold(function: &mut Function) -> bool {
                     changed = true;
                 }
                 Some(Simpler::Value(value)) => {
-                    if let &[result] = instruction.results.as_slice() {
+                    if let &[result] = instruction.results.as_slice()
+                        && fits(function.ty(value), function.ty(result))
+                    {
                         changed |= replaced.insert(result, value);
                     }
                 }
@@ -89,9 +90,10 @@ impl Known {
         }
     }
 
-    fn string(&self, value: Value) -> Option<&BString> {
-        match self.definitions.get(&value) {
-            Some(Op::String(string)) => Some(string),
+    /// A string, cut to what its type has room for.
+    fn string(&self, value: Value, function: &Function) -> Option<&[u8]> {
+        match (self.definitions.get(&value), function.ty(value)) {
+            (Some(Op::String(string)), Type::String(bound)) => Some(&string[..string.len().min(usize::from(bound))]),
             _ => None,
         }
     }
@@ -106,23 +108,15 @@ impl Known {
                 _ => None,
             },
             Op::CompareStrings(relation, a, b) => {
-                let holds = relation.holds(self.string(a)?, self.string(b)?);
+                let holds = relation.holds(self.string(a, function)?, self.string(b, function)?);
                 Some(Simpler::Op(Op::Long(i64::from(holds))))
             }
-            Op::Concat(a, b) => match (self.string(a), self.string(b)) {
-                (Some(a), Some(b)) => Some(Simpler::Op(Op::String([a.as_slice(), b.as_slice()].concat().into()))),
-                (Some(a), None) if a.is_empty() => Some(Simpler::Value(b)),
-                (None, Some(b)) if b.is_empty() => Some(Simpler::Value(a)),
+            Op::Concat(a, b) => match (self.string(a, function), self.string(b, function)) {
+                (Some(a), Some(b)) => Some(Simpler::Op(Op::String([a, b].concat().into()))),
+                (Some(b""), None) => Some(Simpler::Value(b)),
+                (None, Some(b"")) => Some(Simpler::Value(a)),
                 _ => None,
-            }
-            .filter(|simpler| match simpler {
-                // A literal keeps its full length only where its type has room for it.
-                Simpler::Op(Op::String(string)) => {
-                    string.len() <= usize::from(shared::limits::STRING_BYTES_DEFAULT) - 1
-                }
-                Simpler::Value(value) => matches!(function.ty(*value), Type::String(_)),
-                Simpler::Op(_) => true,
-            }),
+            },
             _ => None,
         }
     }

@@ -6,7 +6,7 @@ use shared::probe::{Place, ProbePoint};
 use shared::target::is_glob;
 
 use super::{Derivation, FunctionScope, Point, Resolved, Resolver, Scope, Unresolved};
-use crate::debuginfo::{Debuginfo, DebuginfoError, Function, Moment, PlaceOffset, Refusal};
+use crate::debuginfo::{self, Debuginfo, DebuginfoError, Function, Moment, Refusal};
 
 /// Which functions are meant.
 pub(super) struct Wanted<'w> {
@@ -21,11 +21,11 @@ pub(super) struct Wanted<'w> {
     pub(super) prefix: &'w str,
 }
 
-/// Finds the functions, and for each the place that `place` makes of an offset.
+/// Finds the functions, and for each the place that `place` makes of it.
 pub(super) fn resolve(
     resolver: &Resolver<'_>,
     wanted: &Wanted<'_>,
-    place: impl Fn(PlaceOffset, bool) -> Option<Place>,
+    place: impl Fn(&debuginfo::Place, bool) -> Option<Place>,
 ) -> Resolved {
     let &Wanted { point, pattern, span, .. } = wanted;
     if pattern.contains('@') {
@@ -48,7 +48,7 @@ pub(super) fn resolve(
     let mut derivations = Vec::new();
     for function in functions.found {
         let found = debuginfo.place(&function, moment).map_err(damaged)?;
-        let Some(place) = place(found.offset, on_return) else { continue };
+        let Some(place) = place(&found, on_return) else { continue };
         let declaration = found.declaration.as_ref().map_or(String::new(), |line| format!("@{line}"));
         let name = format!("{}.function(\"{}{declaration}\"){suffix}", wanted.prefix, function.name);
         let scope = FunctionScope { file: wanted.file, place: found, space: wanted.space };

@@ -17,8 +17,8 @@ fn resolve(resolver: &mut Resolver<'_>, point: &Point<'_>, log: &mut Log) -> Res
     let build_id = resolver.environment.target.kernel.clone();
     let file = resolver.open("the kernel", &build_id, span, log)?;
     let what = functions::Wanted { point, file, pattern: &pattern, span, space: Space::Kernel, prefix: "kernel" };
-    functions::resolve(resolver, &what, |offset, on_return| match offset {
+    functions::resolve(resolver, &what, |place, on_return| match place.offset {
         PlaceOffset::FromStext(offset) => Some(Place::Kprobe { base: KernelBase::Stext, offset, on_return }),
-        PlaceOffset::InFile(_) => None,
+        PlaceOffset::InFile(_) | PlaceOffset::OnlyInProgram => None,
     })
 }

@@ -6,7 +6,6 @@ use shared::probe::Place;
 use shared::target::{Fact, FactQuery};
 
 use super::{Form, Log, Point, Resolved, Resolver, Unresolved, functions};
-use crate::debuginfo::PlaceOffset;
 
 pub(super) const FORMS: &[Form] = &[
     Form { components: &["process()", "function()"], resolve },
@@ -28,10 +27,7 @@ fn resolve(resolver: &mut Resolver<'_>, point: &Point<'_>, log: &mut Log) -> Res
     let file = resolver.open(&path, &build_id, path_span, log)?;
     let prefix = format!("process({path:?})");
     let what = functions::Wanted { point, file, pattern: &pattern, span, space: Space::User, prefix: &prefix };
-    functions::resolve(resolver, &what, |offset, on_return| match offset {
-        PlaceOffset::InFile(file_offset) => {
-            Some(Place::Uprobe { path: path.clone(), build_id: build_id.clone(), file_offset, on_return })
-        }
-        PlaceOffset::FromStext(_) => None,
+    functions::resolve(resolver, &what, |place, on_return| {
+        Some(Place::Uprobe { path: path.clone(), build_id: build_id.clone(), address: place.pc, on_return })
     })
 }

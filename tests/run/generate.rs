@@ -1,0 +1,352 @@
+//! Random programs: every operation that a kernel handler can do, on values of every kind, with branches and joins.
+
+use bstr::BString;
+use shared::abi::format::Format;
+use shared::abi::map::Parameter;
+use shared::ir::{
+    BinaryOp, Block, BlockId, Datum, End, FormatDecl, FormatId, Function, FunctionId, Global, GlobalId, Handler,
+    Instruction, Ir, Jump, Location, Op, PointField, Relation, Space, Storage, TaskField, Type, UnaryOp, Value, Width,
+};
+use shared::probe::{Place, ProbePoint};
+
+use super::native::BUFFER_BYTES;
+
+/// The program of a seed. It may read memory at `buffer`.
+pub(crate) fn program(seed: u64, buffer: u64) -> Ir {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let globals = globals(&mut random);
+    let mut generator = Generator {
+        random,
+        buffer,
+        ir: Ir { sources: vec!["<random>".to_owned()], globals, ..Ir::default() },
+        function: Function { name: "probe_0".to_owned(), ..Function::default() },
+        longs: Vec::new(),
+        strings: Vec::new(),
+        current: 0,
+    };
+    generator.new_block();
+    generator.statements(3);
+    generator.print_everything();
+    generator.end(End::Return(None));
+    let Generator { mut ir, function, .. } = generator;
+    ir.functions.push(function);
+    let place = Place::Tracepoint { name: "sys_enter".to_owned() };
+    let name = "kernel.trace(\"sys_enter\")".to_owned();
+    let point = ProbePoint { name, function: "somewhere".to_owned(), place };
+    ir.handlers.push(Handler { function: FunctionId(0), points: vec![point] });
+    ir
+}
+
+fn globals(random: &mut fastrand::Rng) -> Vec<Global> {
+    let ty = |random: &mut fastrand::Rng| if random.bool() { Type::Long } else { Type::String(random.u16(0..20)) };
+    (0..random.usize(1..6))
+        .map(|index| {
+            let storage = if random.bool() {
+                let ty = ty(random);
+                let initial = match ty {
+                    Type::String(bound) => Datum::String(bytes(random, usize::from(bound))),
+                    Type::Long | Type::Iterator => Datum::Long(long(random)),
+                };
+                Storage::Scalar { ty, initial }
+            } else {
+                let keys = (0..random.usize(1..4)).map(|_| ty(random)).collect();
+                Storage::Array { keys, value: ty(random), entries_max: random.u32(1..5) }
+            };
+            Global { name: format!("global{index}"), storage }
+        })
+        .collect()
+}
+
+/// Mostly small numbers, sometimes the edges of the range.
+fn long(random: &mut fastrand::Rng) -> i64 {
+    match random.u8(0..8) {
+        0 => i64::MIN,
+        1 => i64::MAX,
+        2 => random.i64(..),
+        3 => i64::from(random.i32(..)),
+        4 => random.i64(60..70),
+        _ => random.i64(-4..5),
+    }
+}
+
+/// Few different ones, so that keys meet and comparisons are sometimes equal.
+fn bytes(random: &mut fastrand::Rng, bytes_max: usize) -> BString {
+    let alphabet: &[u8] = if random.u8(0..4) == 0 { &[1, 0x7f, 0x80, 0xff] } else { b"ab" };
+    let size = random.usize(0..=bytes_max.min(24));
+    (0..size).map(|_| alphabet[random.usize(..alphabet.len())]).collect::<Vec<u8>>().into()
+}
+
+struct Generator {
+    random: fastrand::Rng,
+    buffer: u64,
+    ir: Ir,
+    function: Function,
+    /// Values that are defined wherever the current block can come from.
+    longs: Vec<Value>,
+    strings: Vec<Value>,
+    current: usize,
+}
+
+impl Generator {
+    fn new_block(&mut self) -> usize {
+        let (end, end_location) = (End::Return(None), Location { source: 0, line: 7, column: 1 });
+        self.function.blocks.push(Block { parameters: Vec::new(), instructions: Vec::new(), end, end_location });
+        self.function.blocks.len() - 1
+    }
+
+    fn end(&mut self, end: End) {
+        self.function.blocks[self.current].end = end;
+    }
+
+    fn push(&mut self, op: Op, results: &[Type]) -> Vec<Value> {
+        let results: Vec<Value> = results.iter().map(|&ty| self.function.new_value(ty)).collect();
+        let location = Location { source: 0, line: self.random.u32(1..9), column: 1 };
+        let instruction = Instruction { results: results.clone(), op, location };
+        self.function.blocks[self.current].instructions.push(instruction);
+        for &value in &results {
+            match self.function.ty(value) {
+                Type::String(_) => self.strings.push(value),
+                Type::Long | Type::Iterator => self.longs.push(value),
+            }
+        }
+        results
+    }
+
+    fn statements(&mut self, depth: usize) {
+        for _ in 0..self.random.usize(1..10) {
+            match self.random.u8(0..12) {
+                0 | 1 if depth > 0 => self.branch(depth),
+                2 if depth < 3 && self.random.u8(0..4) == 0 => self.raise_sometimes(),
+                _ => self.operation(),
+            }
+        }
+    }
+
+    /// `if` with both sides, which then join and bring some values along.
+    fn branch(&mut self, depth: usize) {
+        let condition = self.long();
+        let (then, otherwise, after) = (self.new_block(), self.new_block(), self.new_block());
+        let jump = |block: usize| Jump { block: BlockId(block as u32), arguments: Vec::new() };
+        self.end(End::Branch { condition, then: jump(then), otherwise: jump(otherwise) });
+        let types: Vec<Type> = (0..self.random.usize(0..3)).map(|_| self.ty()).collect();
+        let known = (self.longs.len(), self.strings.len());
+        for side in [then, otherwise] {
+            self.current = side;
+            self.statements(depth - 1);
+            let arguments = types.iter().map(|&ty| self.value(ty)).collect();
+            self.end(End::Jump(Jump { block: BlockId(after as u32), arguments }));
+            self.longs.truncate(known.0);
+            self.strings.truncate(known.1);
+        }
+        self.current = after;
+        for ty in types {
+            let parameter = self.function.new_value(ty);
+            self.function.blocks[after].parameters.push(parameter);
+            match ty {
+                Type::String(_) => self.strings.push(parameter),
+                Type::Long | Type::Iterator => self.longs.push(parameter),
+            }
+        }
+    }
+
+    fn raise_sometimes(&mut self) {
+        let condition = self.long();
+        let (raise, after) = (self.new_block(), self.new_block());
+        let jump = |block: usize| Jump { block: BlockId(block as u32), arguments: Vec::new() };
+        self.end(End::Branch { condition, then: jump(raise), otherwise: jump(after) });
+        self.current = raise;
+        let known = self.longs.len();
+        let argument = self.long();
+        self.longs.truncate(known);
+        let format = self.format("wrong: %d", &[argument]);
+        self.end(End::Raise { format, arguments: vec![argument] });
+        self.current = after;
+    }
+
+    // Values
+
+    fn ty(&mut self) -> Type {
+        if self.random.bool() { Type::Long } else { self.string_type() }
+    }
+
+    fn string_type(&mut self) -> Type {
+        Type::String(self.random.u16(0..26))
+    }
+
+    fn value(&mut self, ty: Type) -> Value {
+        match ty {
+            Type::String(_) => self.string(),
+            Type::Long | Type::Iterator => self.long(),
+        }
+    }
+
+    fn long(&mut self) -> Value {
+        if self.longs.is_empty() || self.random.u8(0..4) == 0 {
+            let long = long(&mut self.random);
+            return self.push(Op::Long(long), &[Type::Long])[0];
+        }
+        self.longs[self.random.usize(..self.longs.len())]
+    }
+
+    fn string(&mut self) -> Value {
+        if self.strings.is_empty() || self.random.u8(0..4) == 0 {
+            let (text, ty) = (bytes(&mut self.random, 24), self.string_type());
+            return self.push(Op::String(text), &[ty])[0];
+        }
+        self.strings[self.random.usize(..self.strings.len())]
+    }
+
+    fn relation(&mut self) -> Relation {
+        use Relation::{Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual};
+        [Equal, NotEqual, Less, LessEqual, Greater, GreaterEqual][self.random.usize(..6)]
+    }
+
+    fn format(&mut self, text: &str, arguments: &[Value]) -> FormatId {
+        let format = Format::parse(text.as_bytes()).expect("a format");
+        let arguments = arguments.iter().map(|&value| self.function.ty(value)).collect();
+        self.ir.formats.push(FormatDecl { format, arguments });
+        FormatId(self.ir.formats.len() as u16 - 1)
+    }
+
+    // Operations
+
+    fn operation(&mut self) {
+        match self.random.u8(0..20) {
+            0..=4 => self.arithmetic(),
+            5 => {
+                let op = Op::Compare(self.relation(), self.long(), self.long());
+                self.push(op, &[Type::Long]);
+            }
+            6 => {
+                let op = Op::CompareStrings(self.relation(), self.string(), self.string());
+                self.push(op, &[Type::Long]);
+            }
+            7 => {
+                let (op, ty) = (Op::Concat(self.string(), self.string()), self.string_type());
+                self.push(op, &[ty]);
+            }
+            8 => self.sprintf(),
+            9 => {
+                use TaskField::{Execname, Gid, Pid, Tid, Uid};
+                let field = [Pid, Tid, Uid, Gid, Execname][self.random.usize(..5)];
+                self.push(Op::Task(field), &[field.ty()]);
+            }
+            10 => {
+                let parameter = Parameter::ALL[self.random.usize(..Parameter::ALL.len())];
+                self.push(Op::Parameter(parameter), &[Type::Long]);
+            }
+            11 => {
+                let (field, ty) = (if self.random.bool() { PointField::Name } else { PointField::Function }, self.string_type());
+                self.push(Op::Point(field), &[ty]);
+            }
+            12 => self.load(),
+            13 => self.print(),
+            14 if self.random.u8(0..4) == 0 => {
+                self.push(Op::Exit, &[]);
+            }
+            _ => self.global(),
+        }
+    }
+
+    fn arithmetic(&mut self) {
+        use BinaryOp::{
+            Add, And, Divide, Modulo, Multiply, Or, ShiftLeft, ShiftRight, ShiftRightLogical, Subtract, Xor,
+        };
+        if self.random.u8(0..6) == 0 {
+            let op = if self.random.bool() { UnaryOp::Negate } else { UnaryOp::Not };
+            let op = Op::Unary(op, self.long());
+            self.push(op, &[Type::Long]);
+            return;
+        }
+        let all = [Add, Subtract, Multiply, Divide, Modulo, And, Or, Xor, ShiftLeft, ShiftRight, ShiftRightLogical];
+        let op = all[self.random.usize(..all.len())];
+        let op = Op::Binary(op, self.long(), self.long());
+        self.push(op, &[Type::Long]);
+    }
+
+    fn sprintf(&mut self) {
+        let (text, kinds): (&str, &[Type]) = [
+            ("%s=%d", &[Type::String(0), Type::Long] as &[Type]),
+            ("[%5d|%-6x]", &[Type::Long, Type::Long]),
+            ("%u%%%s", &[Type::Long, Type::String(0)]),
+            ("%p %X %03d", &[Type::Long, Type::Long, Type::Long]),
+            ("%8s|%-8s|", &[Type::String(0), Type::String(0)]),
+        ][self.random.usize(..5)];
+        let arguments: Vec<Value> = kinds.iter().map(|&ty| self.value(ty)).collect();
+        let format = self.format(text, &arguments);
+        let ty = Type::String(self.random.u16(0..60));
+        self.push(Op::Format(format, arguments), &[ty]);
+    }
+
+    /// Reads our buffer, or where nothing is.
+    fn load(&mut self) {
+        let width = Width { bytes: [1, 2, 4, 8][self.random.usize(..4)], signed: self.random.bool() };
+        let (space, address) = match self.random.u8(0..4) {
+            0 => (Space::Kernel, 16),
+            1 => (Space::User, 16),
+            _ => (Space::User, self.buffer + self.random.u64(..BUFFER_BYTES as u64 - 8)),
+        };
+        let address = self.push(Op::Long(address as i64), &[Type::Long])[0];
+        // The address differs from run to run: nothing is computed from it, and it is not printed.
+        self.longs.pop();
+        self.push(Op::Load { space, width, address }, &[Type::Long, Type::Long]);
+    }
+
+    fn print(&mut self) {
+        let arguments: Vec<Value> = (0..self.random.usize(0..5)).map(|_| {
+            let ty = self.ty();
+            self.value(ty)
+        }).collect();
+        self.print_values(&arguments);
+    }
+
+    fn print_values(&mut self, arguments: &[Value]) {
+        let verb = |ty: Type| if matches!(ty, Type::String(_)) { "%s" } else { "%d" };
+        let verbs: Vec<&str> = arguments.iter().map(|&value| verb(self.function.ty(value))).collect();
+        let format = self.format(&verbs.join(" "), arguments);
+        self.push(Op::Print(format, arguments.to_vec()), &[]);
+    }
+
+    /// What was computed last shows that it was computed rightly.
+    fn print_everything(&mut self) {
+        let latest = |values: &[Value]| values.iter().rev().take(8).copied().collect::<Vec<_>>();
+        let values = [latest(&self.longs), latest(&self.strings)].concat();
+        self.print_values(&values);
+    }
+
+    fn global(&mut self) {
+        let index = self.random.usize(..self.ir.globals.len());
+        let id = GlobalId(index as u16);
+        match self.ir.globals[index].storage.clone() {
+            Storage::Scalar { ty, .. } => match self.random.u8(0..3) {
+                0 => {
+                    self.push(Op::Get(id), &[ty]);
+                }
+                1 if ty == Type::Long => {
+                    let op = Op::Add(id, self.long());
+                    self.push(op, &[ty]);
+                }
+                _ => {
+                    let op = Op::Set(id, self.value(ty));
+                    self.push(op, &[]);
+                }
+            },
+            Storage::Array { keys, value, .. } => {
+                let keys: Vec<Value> = keys.iter().map(|&ty| self.value(ty)).collect();
+                match self.random.u8(0..6) {
+                    0 => self.push(Op::ArrayGet(id, keys), &[value]),
+                    1 => self.push(Op::ArrayHas(id, keys), &[Type::Long]),
+                    2 => self.push(Op::ArrayDelete(id, keys), &[]),
+                    3 if value == Type::Long => {
+                        let op = Op::ArrayAdd(id, keys, self.long());
+                        self.push(op, &[Type::Long, Type::Long])
+                    }
+                    _ => {
+                        let op = Op::ArraySet(id, keys, self.value(value));
+                        self.push(op, &[Type::Long])
+                    }
+                };
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! One world for both executors: this process, its memory, and what a session starts with.
+
+use std::collections::BTreeMap;
+
+use aya::programs::{RawTracePoint, RawTracePointRunOptions, TestRun as _};
+use client::interpret::memory::{Array, MemoryWorld};
+use client::interpret::{Bounds, interpret};
+use client::kernel::globals::Globals;
+use client::kernel::hash::Hash;
+use shared::abi::event::{Record, decode};
+use shared::abi::map::{GLOBALS, Parameter, SessionState, array_name, scalar_offsets, session};
+use shared::abi::value::{Datum, decode_all};
+use shared::ir::{GlobalId, Ir, Space, Storage, TaskField};
+
+/// What a program did.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Effect {
+    records: Vec<Record>,
+    scalars: BTreeMap<GlobalId, Datum>,
+    arrays: BTreeMap<GlobalId, Array>,
+}
+
+/// The world that programs run in.
+pub(crate) struct World {
+    buffer: Box<[u8; BUFFER_BYTES]>,
+    execname: Vec<u8>,
+}
+
+/// Bytes that programs may read.
+pub(crate) const BUFFER_BYTES: usize = 64;
+
+const PARAMETERS: [i64; Parameter::ALL.len()] = [4711, 37_000_000_000];
+
+impl World {
+    pub fn new() -> Self {
+        let mut buffer = Box::new([0; BUFFER_BYTES]);
+        for (index, byte) in buffer.iter_mut().enumerate() {
+            *byte = (index as u8).wrapping_mul(0x9d) ^ 0x80;
+        }
+        let execname = std::fs::read("/proc/thread-self/comm").expect("this thread's name");
+        Self { buffer, execname: execname.trim_ascii_end().to_vec() }
+    }
+
+    /// The address of some bytes of ours.
+    pub fn buffer(&self) -> u64 {
+        self.buffer.as_ptr() as u64
+    }
+
+    /// Runs the first handler in the interpreter.
+    pub fn interpret(&self, ir: &Ir) -> Effect {
+        let mut world = MemoryWorld::new(ir);
+        world.memory.insert((Space::User, self.buffer()), self.buffer.to_vec());
+        world.parameters = Parameter::ALL.into_iter().zip(PARAMETERS).collect();
+        world.point = Some(ir.handlers[0].points[0].clone());
+        let (pid, tid) = (rustix::process::getpid(), rustix::thread::gettid());
+        world.task.insert(TaskField::Pid, Datum::Long(i64::from(pid.as_raw_nonzero().get())));
+        world.task.insert(TaskField::Tid, Datum::Long(i64::from(tid.as_raw_nonzero().get())));
+        world.task.insert(TaskField::Execname, Datum::String(self.execname.clone().into()));
+        interpret(ir, ir.handlers[0].function, &mut world, Bounds::default()).expect("a verified program runs");
+        assert_eq!(world.stopped, None, "no program runs away");
+        Effect { records: world.records, scalars: world.scalars, arrays: world.arrays }
+    }
+
+    /// Runs the first handler's program in the kernel.
+    pub fn execute(&self, ir: &Ir, elf: &[u8]) -> Result<Effect, String> {
+        let say = |what: &str, error: &dyn std::fmt::Display| format!("{what}: {error}");
+        let mut ebpf = aya::EbpfLoader::new()
+            .override_global(shared::abi::map::PARAMETERS, PARAMETERS.as_slice(), true)
+            .load(elf)
+            .map_err(|error| say("load", &error))?;
+        let globals = Globals::map(map_fd(&ebpf, GLOBALS)).map_err(|error| say("globals", &error))?;
+        let (offsets, _) = scalar_offsets(&ir.globals);
+        for (global, offset) in ir.globals.iter().zip(&offsets) {
+            if let (Storage::Scalar { ty, initial }, &Some(offset)) = (&global.storage, offset) {
+                let mut bytes = Vec::new();
+                ty.encode(initial, &mut bytes);
+                assert!(globals.write(offset, &bytes), "the scalar has its place");
+            }
+        }
+        globals.write(session::STATE, &(SessionState::Running as u64).to_ne_bytes());
+        let program: &mut RawTracePoint = ebpf.program_mut("h0").expect("the program").try_into().expect("its type");
+        program.load().map_err(|error| format!("verifier: {error:?}"))?;
+        program.test_run(RawTracePointRunOptions::default()).map_err(|error| say("run", &error))?;
+        let lost = globals.read(session::LOST, 8).expect("the word");
+        assert_eq!(lost, [0; 8], "no record is lost");
+        let mut ring = aya::maps::RingBuf::try_from(ebpf.map_mut("events").expect("the ring")).expect("its type");
+        let mut records = Vec::new();
+        while let Some(bytes) = ring.next() {
+            records.push(decode(ir, &bytes).map_err(|error| say("record", &error))?);
+        }
+        let (scalars, arrays) = self.globals(ir, &globals, &offsets, &ebpf);
+        Ok(Effect { records, scalars, arrays })
+    }
+
+    fn globals(
+        &self,
+        ir: &Ir,
+        globals: &Globals,
+        offsets: &[Option<usize>],
+        ebpf: &aya::Ebpf,
+    ) -> (BTreeMap<GlobalId, Datum>, BTreeMap<GlobalId, Array>) {
+        let (mut scalars, mut arrays) = (BTreeMap::new(), BTreeMap::new());
+        for (index, global) in ir.globals.iter().enumerate() {
+            let id = GlobalId(index as u16);
+            match &global.storage {
+                Storage::Scalar { ty, .. } => {
+                    let bytes = globals.read(offsets[index].expect("a place"), ty.size()).expect("the scalar");
+                    scalars.insert(id, ty.decode(&bytes).expect("a value"));
+                }
+                Storage::Array { keys, value, .. } => {
+                    let fd = map_fd(ebpf, &array_name(id)).try_clone_to_owned().expect("another descriptor");
+                    let entries = Hash::new(fd).and_then(|hash| hash.entries()).expect("the entries");
+                    let decode = |(key, datum): (&[u8], &[u8])| {
+                        (decode_all(keys, key).expect("keys"), value.decode(datum).expect("a value"))
+                    };
+                    arrays.insert(id, entries.iter().map(decode).collect());
+                }
+            }
+        }
+        (scalars, arrays)
+    }
+}
+
+fn map_fd<'e>(ebpf: &'e aya::Ebpf, name: &str) -> std::os::fd::BorrowedFd<'e> {
+    use std::os::fd::AsFd as _;
+    match ebpf.map(name).expect("the map") {
+        aya::maps::Map::Array(data) | aya::maps::Map::HashMap(data) => data.fd().as_fd(),
+        _ => panic!("{name} is another kind of map"),
+    }
+}
