@@ -119,8 +119,9 @@ pub(crate) async fn stop_of(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
-async fn serve_request(service: Arc<Service>, connection: Connection, send: SendStream, receive: RecvStream) {
-    if let Err(unanswered) = answer_request(&service, &connection, send, receive).await {
+async fn serve_request(service: Arc<Service>, connection: Connection, mut send: SendStream, receive: RecvStream) {
+    if let Err(unanswered) = answer_request(&service, &connection, &mut send, receive).await {
+        // The stream is still there: were it dropped first, the peer would take its end for the answer's.
         close(&connection, &unanswered);
     }
 }
@@ -128,7 +129,7 @@ async fn serve_request(service: Arc<Service>, connection: Connection, send: Send
 async fn answer_request(
     service: &Service,
     connection: &Connection,
-    mut send: SendStream,
+    send: &mut SendStream,
     receive: RecvStream,
 ) -> Result<(), Unanswered> {
     let began = Instant::now();
@@ -144,11 +145,11 @@ async fn answer_request(
     let (request, _bytes) = read.map_err(|late| Unanswered::Misbehaved(slow(late)))??;
     let client = service.client(connection)?;
     let outcome = tokio::select! {
-        outcome = answer_and_tell(service, &request, &client, &mut send) => outcome?,
+        outcome = answer_and_tell(service, &request, &client, send) => outcome?,
         _ = connection.closed() => return Err(Unanswered::Gone),
     };
     let word = word(&outcome);
-    let sent = write(&mut send, &finished(outcome)).await;
+    let sent = write(send, &finished(outcome)).await;
     tracing::info!(
         peer = %connection.remote_address(),
         client = client.name,
@@ -158,8 +159,9 @@ async fn answer_request(
         "request"
     );
     sent?;
-    // The stream is finished already only if the client stopped it.
+    // It fails only where the client stopped the stream; and it is over only when the client has it all, or is gone.
     let _ = send.finish();
+    let _ = send.stopped().await;
     Ok(())
 }
 

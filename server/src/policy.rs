@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use certs::list::{self, List};
 use rustls_pki_types::CertificateDer;
 use shared::artifact::manifest::{Claims, Digest};
+use shared::probe::Place;
 use shared::protocol::request::CompileRequest;
 use shared::protocol::response::Failure;
 use shared::trust::Privilege;
@@ -186,10 +187,23 @@ pub fn permit<'a>(
             return Err(Refusal::Unasked(what));
         }
     }
-    let needed = if claims.guru { Privilege::Stapdev } else { claims.privilege };
-    require(needed, granted)?;
+    require(claims.privilege.max(least_privilege(claims)), granted)?;
     shared::ir::verify::verify(&claims.ir).map_err(|error| Refusal::Ir(error.to_string()))?;
     Ok(Permitted { claims, elf })
+}
+
+/// The level that a program needs whatever it claims: after stap(1), stapusr may look at one's own processes only, and guru
+/// mode is for stapdev.
+fn least_privilege(claims: &Claims) -> Privilege {
+    let is_kernel = |place: &Place| matches!(place, Place::Kprobe { .. } | Place::Tracepoint { .. });
+    let mut points = claims.ir.handlers.iter().flat_map(|handler| &handler.points);
+    if claims.guru {
+        Privilege::Stapdev
+    } else if points.any(|point| is_kernel(&point.place)) {
+        Privilege::Stapsys
+    } else {
+        Privilege::Stapusr
+    }
 }
 
 /// Why something is not signed.

@@ -21,7 +21,7 @@ pub(super) fn build_id(file: &File) -> Result<BuildId, String> {
         reader.seek(SeekFrom::Start(0)).and_then(|_| reader.read(&mut start)).map_err(|error| error.to_string())?;
     check_magic(&start[..read])?;
     let cache = ReadCache::new(Frugal { file, left: BYTES_READ_MAX });
-    let wrong = |error: object::Error| format!("its ELF headers cannot be read ({error})");
+    let wrong = |error: object::Error| format!("the ELF headers cannot be read ({error})");
     let elf = object::File::parse(&cache).map_err(wrong)?;
     let build_id = elf.build_id().map_err(wrong)?.ok_or("it has no build id")?;
     BuildId::new(build_id).map_err(|error| error.to_string())

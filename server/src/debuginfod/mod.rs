@@ -160,6 +160,9 @@ impl Debuginfod {
 
     /// Looks everywhere; blocks for as long as that takes.
     fn fetch(&self, wanted: &Wanted, flight: &watch::Sender<Flight>) -> Option<PathBuf> {
+        if self.remembered_missing(&wanted.build_id).is_some() {
+            return None; // Another fetch ended just before this one began.
+        }
         let mut tried = match self.look(wanted) {
             Ok(path) => return Some(path),
             Err(tried) => tried,

@@ -105,7 +105,8 @@ impl Server {
         let mut file = cache.begin().map_err(broken)?;
         let total = Some(announced.load(Ordering::Relaxed)).filter(|&bytes| bytes > 0);
         self.receive(response.data, total, file.as_file_mut(), tell)?;
-        let got = elf::build_id(file.as_file()).map_err(|why| Fault::Final(format!("it sent {why}")))?;
+        let got =
+            elf::build_id(file.as_file()).map_err(|why| Fault::Final(format!("its file cannot be used: {why}")))?;
         if got != *build_id {
             return Err(Fault::Final(format!("it sent a file with build id {got}")));
         }
