@@ -121,8 +121,9 @@ pub(crate) async fn stop_of(stopped: &mut watch::Receiver<bool>) {
 
 async fn serve_request(service: Arc<Service>, connection: Connection, mut send: SendStream, receive: RecvStream) {
     if let Err(unanswered) = answer_request(&service, &connection, &mut send, receive).await {
-        // The stream is still there: were it dropped first, the peer would take its end for the answer's.
+        // Dropping the stream would end it as if the answer were whole.
         close(&connection, &unanswered);
+        let _ = send.reset(CloseCode::Ending.into());
     }
 }
 
@@ -149,7 +150,7 @@ async fn answer_request(
         _ = connection.closed() => return Err(Unanswered::Gone),
     };
     let word = word(&outcome);
-    let sent = write(send, &finished(outcome)).await;
+    let sent = timeout(service.request_time_max, deliver(send, &finished(outcome))).await;
     tracing::info!(
         peer = %connection.remote_address(),
         client = client.name,
@@ -158,11 +159,7 @@ async fn answer_request(
         duration_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
         "request"
     );
-    sent?;
-    // It fails only where the client stopped the stream; and it is over only when the client has it all, or is gone.
-    let _ = send.finish();
-    let _ = send.stopped().await;
-    Ok(())
+    sent.map_err(|_| Unanswered::Gone)?
 }
 
 /// One frame, and nothing behind it. The permit stands for its bytes until the request is answered.
@@ -223,6 +220,13 @@ fn finished(outcome: Outcome) -> Response {
         Ok(_) => response,
         Err(exceeded) => Response::Finished(Box::new(Outcome::Failed(Failure::Limit(exceeded)))),
     }
+}
+
+/// Sends the last frame, and waits until the client has it.
+async fn deliver(send: &mut SendStream, response: &Response) -> Result<(), Unanswered> {
+    write(send, response).await?;
+    send.finish().map_err(|_| Unanswered::Gone)?;
+    send.stopped().await.map(drop).map_err(|_| Unanswered::Gone)
 }
 
 async fn write(send: &mut SendStream, response: &Response) -> Result<(), Unanswered> {

@@ -1,10 +1,12 @@
 //! `tapwired`: the command line. What it does is in the library.
 
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use server::config::{Config, split_urls};
 use server::job::assignment::End;
@@ -82,7 +84,8 @@ fn main() -> ExitCode {
 }
 
 fn replay(file: &std::path::Path) -> anyhow::Result<()> {
-    match worker::replay(file, compiler::compile)? {
+    let end = worker::replay(file, compiler::compile);
+    match end.with_context(|| format!("{} is no kept request", file.display()))? {
         End::Internal { stage, message } => anyhow::bail!("bug in {stage}: {message}"),
         end => println!("{end:#?}"),
     }
@@ -91,7 +94,8 @@ fn replay(file: &std::path::Path) -> anyhow::Result<()> {
 
 fn serve(flags: Flags) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    log.with_ansi(std::io::stderr().is_terminal()).init();
     let config = configure(&flags)?;
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
@@ -123,13 +127,12 @@ fn serve(flags: Flags) -> anyhow::Result<()> {
 }
 
 fn configure(flags: &Flags) -> anyhow::Result<Config> {
-    let mut config = match &flags.config {
-        Some(file) => Config::read(file)?,
-        None => Config::read_default()?,
+    let mut config = match (&flags.config, &flags.personal) {
+        (Some(file), _) => Config::read(file)?,
+        // The host's server is another one.
+        (None, Some(home)) => Config { cache: personal::cache_dir(home), ..Config::default() },
+        (None, None) => Config::read_default()?,
     };
-    if let Some(home) = &flags.personal {
-        config.cache = personal::cache_dir(home);
-    }
     if let Some(listen) = flags.listen {
         config.listen = listen;
     }

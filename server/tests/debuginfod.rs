@@ -78,15 +78,19 @@ fn wanted() -> Wanted {
     Wanted { object: "the kernel".to_owned(), build_id: build_id(), release: None }
 }
 
-/// Impatient, and with this server only.
+/// With these servers only.
 fn config(urls: &[&str]) -> config::Debuginfo {
     config::Debuginfo {
         urls: urls.iter().map(|&url| url.to_owned()).collect(),
         directories: Vec::new(),
-        stall_ms: 300,
         retries: 1,
         ..config::Debuginfo::default()
     }
+}
+
+fn impatient(config: &mut config::Debuginfo) {
+    config.stall_ms = 300;
+    config.retries = 0;
 }
 
 fn open(cache: &Path, config: &config::Debuginfo) -> Arc<Debuginfod> {
@@ -140,7 +144,7 @@ async fn a_file_is_fetched_once_with_progress() {
     let path = path.expect("a file");
     assert_eq!(std::fs::read(&path).expect("readable"), file);
     assert!(progress.iter().any(|news| news.bytes_done < bytes && news.bytes_total == Some(bytes)), "{progress:?}");
-    assert!(progress.iter().all(|news| news.activity.contains("fetching debuginfo of the kernel")), "{progress:?}");
+    assert!(progress.iter().all(|news| news.activity.contains("debuginfo of the kernel")), "{progress:?}");
     // Found again without asking: by this one, and by one that starts anew.
     assert_eq!(debuginfod.here(&wanted()), Some(path.clone()));
     assert_eq!(find(&open(dir.path(), &config(&[&fake.url]))).await.0, Some(path));
@@ -278,14 +282,14 @@ async fn a_server_that_stalls_is_given_up() {
         send(stream, "200 OK\r\nContent-Length: 1000", b"\x7fELF");
         sleep(Duration::from_secs(5));
     });
-    let why = failure(&fake, |config| config.retries = 0).await;
+    let why = failure(&fake, impatient).await;
     assert!(why.starts_with("after 4 bytes: ") && why.contains("timeout"), "{why}");
 }
 
 #[tokio::test]
 async fn a_server_that_never_answers_is_given_up() {
     let fake = Fake::start(|_, _| sleep(Duration::from_secs(5)));
-    let why = failure(&fake, |config| config.retries = 0).await;
+    let why = failure(&fake, impatient).await;
     assert!(why.contains("timeout"), "{why}");
 }
 

@@ -69,7 +69,11 @@ struct Missing {
 /// A fetch that is under way.
 #[derive(Debug, Clone)]
 enum Flight {
+    /// It waits for its turn, or looks on this host.
+    Waiting,
+    /// A server was asked, and some of the file came.
     Fetching { done: u64, total: Option<u64>, from: String },
+    /// It is over.
     Landed(Option<PathBuf>),
 }
 
@@ -112,14 +116,14 @@ impl Debuginfod {
         let mut flight = self.join_or_start(wanted);
         loop {
             let state = flight.borrow_and_update().clone();
-            match state {
+            let of_what = format!("debuginfo of {} ({})", wanted.object, wanted.build_id);
+            let (activity, bytes_done, bytes_total) = match state {
+                Flight::Waiting => (format!("looking for {of_what}"), 0, None),
+                Flight::Fetching { done, total, from } => (format!("fetching {of_what} from {from}"), done, total),
                 Flight::Landed(path) => return path,
-                Flight::Fetching { done, total, from } => {
-                    let activity = format!("fetching debuginfo of {} ({}) from {from}", wanted.object, wanted.build_id);
-                    // A client that reads slowly misses some.
-                    let _ = progress.try_send(Progress { activity, bytes_done: done, bytes_total: total });
-                }
-            }
+            };
+            // A client that reads slowly misses some.
+            let _ = progress.try_send(Progress { activity, bytes_done, bytes_total });
             if flight.changed().await.is_err() {
                 tracing::error!("fetching debuginfo of {} ended without an end", wanted.build_id);
                 return None;
@@ -142,8 +146,7 @@ impl Debuginfod {
         if let Some(flight) = flights.get(&wanted.build_id) {
             return flight.clone();
         }
-        let fetching = Flight::Fetching { done: 0, total: None, from: "this host".to_owned() };
-        let (sender, flight) = watch::channel(fetching);
+        let (sender, flight) = watch::channel(Flight::Waiting);
         flights.insert(wanted.build_id.clone(), flight.clone());
         tokio::spawn(Arc::clone(self).fly(wanted.clone(), sender));
         flight
@@ -172,6 +175,7 @@ impl Debuginfod {
             let tell = |done, total| {
                 flight.send_replace(Flight::Fetching { done, total, from: server.url().to_owned() });
             };
+            tell(0, None);
             match server.fetch(&wanted.build_id, &self.cache, &tell) {
                 Answered::File(path) => {
                     tracing::info!(build_id = %wanted.build_id, object = wanted.object, from = server.url(), "debuginfo fetched");

@@ -32,6 +32,13 @@ pub(crate) fn compile(request: &Request<'_>, world: &dyn World) -> Result<Compil
         "loop" => loop {
             std::hint::spin_loop();
         },
+        "dawdle" => {
+            let began = std::time::Instant::now();
+            while began.elapsed() < std::time::Duration::from_millis(500) {
+                std::hint::spin_loop();
+            }
+            text(std::process::id().to_string())
+        }
         "eat" => text(vec![1u8; 8 << 30].len().to_string()),
         "escape" => text(escape()),
         _ => text("?"),

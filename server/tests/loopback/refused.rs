@@ -146,7 +146,7 @@ pub(crate) async fn a_request_that_breaks_off_closes() {
 }
 
 pub(crate) async fn a_request_that_never_ends_closes() {
-    let farm = Farm::start_with(|config, _| config.connections.request_ms = 300).await;
+    let farm = Farm::start_with(|config, _| config.connections.request_ms = 2_000).await;
     let peer = farm.connect(&farm.pki.stapdev).await.expect("a connection");
     let (mut send, _receive) = peer.connection.open_bi().await.expect("a stream");
     send.write_all(&[1, 0]).await.expect("sent");

@@ -167,7 +167,9 @@ pub(crate) async fn a_server_of_ones_own_starts_and_ends() {
         assert!(Home::take(&home).is_err(), "two servers in one directory");
         let config = taken.configure(Config { cache: cache.clone(), ..Config::default() });
         let serving =
-            tokio::spawn(async move { taken.serve(&config, Duration::from_millis(200), std::future::pending()).await });
+            tokio::spawn(
+                async move { taken.serve(&config, Duration::from_millis(1500), std::future::pending()).await },
+            );
         let address = loop {
             match std::fs::read_to_string(home.join("address")) {
                 Ok(address) => break address.strip_suffix('\n').expect("a whole line").parse().expect("an address"),
@@ -176,7 +178,7 @@ pub(crate) async fn a_server_of_ones_own_starts_and_ends() {
         };
         let peer = connect(address, &home, &home, ALPN).await.expect("a connection");
         // Longer than it would wait without a connection.
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
         let answer = peer.ask(request("artifact stapdev")).await;
         assert!(matches!(answer, Ok(Outcome::Artifact { .. })), "{answer:?}");
         drop(peer);
@@ -198,13 +200,44 @@ pub(crate) async fn a_client_that_is_authorised_later_gets_in() {
 }
 
 pub(crate) async fn what_is_under_way_ends_before_the_server_does() {
-    let farm = Farm::start_with(|config, _| config.job.deadline_ms = 500).await;
+    let farm = Farm::start_with(|config, _| config.job.deadline_ms = 3_000).await;
     let peer = farm.connect(&farm.pki.stapusr).await.expect("a connection");
     let asked = tokio::spawn(async move { peer.ask(request("loop")).await });
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
     farm.server.shut_down().await;
     let outcome = asked.await.expect("no panic");
-    assert_eq!(outcome, Ok(Outcome::Failed(Failure::Deadline(500))));
+    assert_eq!(outcome, Ok(Outcome::Failed(Failure::Deadline(3_000))));
+}
+
+/// The one compile that both wait for is the one that left began.
+pub(crate) async fn a_client_that_leaves_takes_nobodys_answer_along() {
+    let farm = Farm::start().await;
+    let one = farm.connect(&farm.pki.stapusr).await.expect("a connection");
+    let two = farm.connect(&farm.pki.stapdev).await.expect("a connection");
+    let leaving = one.clone();
+    let first = tokio::spawn(async move { leaving.ask(request("dawdle")).await });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let second = tokio::spawn(async move { two.ask(request("dawdle")).await });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    one.connection.close(0u32.into(), b"");
+    assert!(first.await.expect("no panic").is_err());
+    text(second.await.expect("no panic"));
+}
+
+pub(crate) async fn a_client_that_leaves_frees_its_worker() {
+    let farm = Farm::start_with(|config, _| {
+        config.job.jobs_max = 1;
+        config.job.deadline_ms = 3_600_000;
+    })
+    .await;
+    let one = farm.connect(&farm.pki.stapusr).await.expect("a connection");
+    let leaving = one.clone();
+    let first = tokio::spawn(async move { leaving.ask(request("loop")).await });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    one.connection.close(0u32.into(), b"");
+    assert!(first.await.expect("no panic").is_err());
+    let two = farm.connect(&farm.pki.stapdev).await.expect("a connection");
+    assert_eq!(text(two.ask(request("text x")).await), "x");
 }
 
 fn text(answer: Result<Outcome, String>) -> String {
