@@ -7,6 +7,8 @@ use std::fs::{self, DirBuilder, Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use tempfile::NamedTempFile;
@@ -19,7 +21,15 @@ pub struct Cache {
     dir: PathBuf,
     extension: &'static str,
     bytes_max: u64,
+    /// What came since all was counted last.
+    bytes_new: Arc<AtomicU64>,
 }
+
+/// Counting a large cache takes time: it is done when so much of the bound came anew.
+const NEW_PART: u64 = 64;
+
+/// What a file takes on disk at the least.
+const BLOCK_BYTES: u64 = 4096;
 
 /// How old a file must be that was begun and never finished before it counts as left behind by a process that died.
 const UNFINISHED_AGE_MAX: Duration = Duration::from_secs(24 * 3600);
@@ -31,7 +41,8 @@ impl Cache {
     /// When it cannot be made, or others may write to it: what is in it goes into signed artifacts.
     pub fn open(dir: PathBuf, extension: &'static str, bytes_max: u64) -> Result<Self, ServerError> {
         make_private_dir(&dir)?;
-        Ok(Self { dir, extension, bytes_max })
+        // The first file that comes has all counted.
+        Ok(Self { dir, extension, bytes_max, bytes_new: Arc::new(AtomicU64::new(bytes_max)) })
     }
 
     /// Where the file of a key is, or would be.
@@ -57,15 +68,18 @@ impl Cache {
         file.as_file().set_permissions(Permissions::from_mode(0o444))?;
         let path = self.path(key);
         fs::create_dir_all(path.parent().unwrap_or(&self.dir))?;
-        file.persist(&path)?;
-        self.sweep(&path)?;
+        let bytes = size(&file.persist(&path)?.metadata()?);
+        if self.bytes_new.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) >= self.bytes_max / NEW_PART {
+            self.bytes_new.store(0, Ordering::Relaxed);
+            self.sweep(&path)?;
+        }
         Ok(path)
     }
 
     /// Deletes what was not used for longest, except `new`, until all fits the bound.
     fn sweep(&self, new: &Path) -> io::Result<()> {
         let mut files = self.files()?;
-        let mut bytes: u64 = files.iter().map(|(_, metadata)| metadata.len()).sum();
+        let mut bytes: u64 = files.iter().map(|(_, metadata)| size(metadata)).sum();
         if bytes <= self.bytes_max {
             return Ok(());
         }
@@ -74,8 +88,10 @@ impl Cache {
             if bytes <= self.bytes_max {
                 break;
             }
-            fs::remove_file(path)?;
-            bytes -= metadata.len();
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => bytes -= size(metadata),
+            }
         }
         Ok(())
     }
@@ -110,6 +126,10 @@ pub fn make_private_dir(dir: &Path) -> Result<(), ServerError> {
     Ok(())
 }
 
+fn size(metadata: &Metadata) -> u64 {
+    metadata.len().next_multiple_of(BLOCK_BYTES)
+}
+
 fn is_left_behind(metadata: &Metadata) -> bool {
     let age = metadata.modified().ok().and_then(|at| SystemTime::now().duration_since(at).ok());
     age.is_some_and(|age| age > UNFINISHED_AGE_MAX)
@@ -132,7 +152,7 @@ mod tests {
     #[test]
     fn what_was_not_used_for_longest_goes_first() {
         let dir = tempfile::tempdir().expect("a directory");
-        let cache = Cache::open(dir.path().join("cache"), "bin", 250).expect("a cache");
+        let cache = Cache::open(dir.path().join("cache"), "bin", 2 * BLOCK_BYTES).expect("a cache");
         let old = insert(&cache, "aa11", 100, 1);
         let older = insert(&cache, "aa22", 100, 0);
         let new = insert(&cache, "bb33", 100, 2);

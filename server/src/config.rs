@@ -269,6 +269,21 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_shows_every_setting_as_it_usually_is() {
+        let readme = include_str!("../README.md");
+        let (_, toml) = readme.split_once("```toml\n").expect("an example");
+        let (toml, _) = toml.split_once("```").expect("its end");
+        let mut config: Config = toml::from_str(toml).expect("a configuration");
+        // These two depend on the host.
+        config.job.jobs_max = Job::default().jobs_max;
+        config.debuginfo.urls = Debuginfo::default().urls;
+        assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()));
+        for setting in format!("{config:?}").split([' ', '{', ',']).filter_map(|word| word.strip_suffix(':')) {
+            assert!(toml.contains(setting) || setting == "worker", "{setting} is not shown");
+        }
+    }
+
+    #[test]
     fn an_unknown_setting_is_an_error() {
         let error = toml::from_str::<Config>("[job]\ndedline_ms = 5\n").expect_err("a typing error").to_string();
         assert!(error.contains("dedline_ms") && error.contains("line 2"), "{error}");

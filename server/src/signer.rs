@@ -5,7 +5,7 @@ use std::path::Path;
 
 use shared::artifact::container;
 use shared::artifact::manifest::Manifest;
-use shared::artifact::signature::{SignerKey, SignerPublicKey};
+use shared::artifact::signature::SignerKey;
 use shared::limits::LimitExceeded;
 use shared::trust::store::SIGNER_KEY;
 
@@ -31,12 +31,6 @@ impl Signer {
             message: error.to_string(),
         };
         Ok(Self { key: SignerKey::from_pem(&pem).map_err(bad)?, life_s })
-    }
-
-    /// The public half.
-    #[must_use]
-    pub fn public(&self) -> SignerPublicKey {
-        self.key.public()
     }
 
     /// Makes an artifact that may be loaded from `now_s` (seconds since 1970) on.

@@ -1,7 +1,7 @@
 //! Finds the file with the debuginfo of a build id: on this host, else at a debuginfod server.
 //!
 //! However many ask for a build id at once, it is fetched once, and goes on being fetched when they leave: the next one
-//! will ask. What nobody has is remembered for a while. Nothing that arrives is believed before [`elf`] has looked at it.
+//! will ask. What nobody has is remembered for a while. Nothing that arrives is believed before `elf` has looked at it.
 
 mod elf;
 

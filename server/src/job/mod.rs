@@ -48,11 +48,12 @@ impl Jobs {
     /// # Errors
     /// When one cannot be opened.
     pub fn open(config: &Config) -> Result<Self, ServerError> {
+        let signer = Signer::open(&config.directory, config.artifact_life_s)?;
         Ok(Self {
+            signer,
             store: Store::open(&config.cache, &config.store)?,
             debuginfod: Arc::new(Debuginfod::open(&config.cache, &config.debuginfo)?),
             workers: Workers::new(&config.job),
-            signer: Signer::open(&config.directory, config.artifact_life_s)?,
             kept: Kept::open(&config.cache)?,
         })
     }
@@ -176,12 +177,6 @@ impl Jobs {
                 self.kept.internal(&assignment, "sign".to_owned(), bug.to_string())
             }
         }
-    }
-
-    /// The public half of the signing key, for those who have to trust it.
-    #[must_use]
-    pub fn signer(&self) -> &Signer {
-        &self.signer
     }
 }
 
