@@ -118,7 +118,8 @@ mod tests {
 
     #[test]
     fn an_address_is_found_in_the_part_that_holds_it() {
-        let loads = vec![Load { address: 0, offset: 0, size: 0x100 }, Load { address: 0x2000, offset: 0x1000, size: 0x10 }];
+        let loads =
+            vec![Load { address: 0, offset: 0, size: 0x100 }, Load { address: 0x2000, offset: 0x1000, size: 0x10 }];
         let elf = Elf { build_id: "00".parse().expect("a build id"), loads };
         assert_eq!(elf.file_offset(0xff), Some(0xff));
         assert_eq!(elf.file_offset(0x200f), Some(0x100f));

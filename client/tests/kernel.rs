@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use client::elf::Elf;
 use client::interpret::memory::MemoryWorld;
 use client::interpret::{Bounds, interpret};
-use client::elf::Elf;
 use forge::{Forged, GET_ATTACH_COOKIE, Program, R0, R1, R6, R7, R8, Running, Word, is_skipped};
 use object::{Object as _, ObjectSymbol as _};
 use rustix::process::Signal;

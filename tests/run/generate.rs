@@ -236,7 +236,8 @@ impl Generator {
                 self.push(Op::Parameter(parameter), &[Type::Long]);
             }
             11 => {
-                let (field, ty) = (if self.random.bool() { PointField::Name } else { PointField::Function }, self.string_type());
+                let (field, ty) =
+                    (if self.random.bool() { PointField::Name } else { PointField::Function }, self.string_type());
                 self.push(Op::Point(field), &[ty]);
             }
             12 => self.load(),
@@ -293,10 +294,12 @@ impl Generator {
     }
 
     fn print(&mut self) {
-        let arguments: Vec<Value> = (0..self.random.usize(0..5)).map(|_| {
-            let ty = self.ty();
-            self.value(ty)
-        }).collect();
+        let arguments: Vec<Value> = (0..self.random.usize(0..5))
+            .map(|_| {
+                let ty = self.ty();
+                self.value(ty)
+            })
+            .collect();
         self.print_values(&arguments);
     }
 

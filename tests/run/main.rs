@@ -42,18 +42,27 @@ fn agree(seed: u64, ir: &Ir, world: &native::World) -> bool {
     let expected = world.interpret(ir);
     let mut optimized = ir.clone();
     compiler::optimize::optimize(&mut optimized);
-    shared::ir::verify::verify(&optimized).unwrap_or_else(|error| panic!("seed {seed}: optimized to wrong IR: {error}\n{ir}\n{optimized}"));
-    assert_eq!(world.interpret(&optimized), expected, "seed {seed}: the optimizer changed the meaning of\n{ir}\nto\n{optimized}");
+    shared::ir::verify::verify(&optimized)
+        .unwrap_or_else(|error| panic!("seed {seed}: optimized to wrong IR: {error}\n{ir}\n{optimized}"));
+    assert_eq!(
+        world.interpret(&optimized),
+        expected,
+        "seed {seed}: the optimizer changed the meaning of\n{ir}\nto\n{optimized}"
+    );
     let bpf = match compiler::codegen::generate(&optimized, &target()) {
         Ok(bpf) => bpf,
         Err(unsupported) => {
             let too_large = |refusal| matches!(refusal, compiler::codegen::Refusal::StackTooLarge { .. });
-            assert!(unsupported.iter().all(|unsupported| too_large(unsupported.refusal.clone())), "seed {seed}: {unsupported:?}\n{ir}");
+            assert!(
+                unsupported.iter().all(|unsupported| too_large(unsupported.refusal.clone())),
+                "seed {seed}: {unsupported:?}\n{ir}"
+            );
             return false;
         }
     };
     let elf = compiler::object::write(&bpf).expect("an object");
-    let got = world.execute(&optimized, &elf).unwrap_or_else(|error| panic!("seed {seed}: {error}\n{optimized}\n{bpf}"));
+    let got =
+        world.execute(&optimized, &elf).unwrap_or_else(|error| panic!("seed {seed}: {error}\n{optimized}\n{bpf}"));
     assert_eq!(got, expected, "seed {seed}: the kernel does something else with\n{optimized}\n{bpf}");
     true
 }

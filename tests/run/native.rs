@@ -32,7 +32,7 @@ pub(crate) const BUFFER_BYTES: usize = 64;
 const PARAMETERS: [i64; Parameter::ALL.len()] = [4711, 37_000_000_000];
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut buffer = Box::new([0; BUFFER_BYTES]);
         for (index, byte) in buffer.iter_mut().enumerate() {
             *byte = (index as u8).wrapping_mul(0x9d) ^ 0x80;
@@ -42,12 +42,12 @@ impl World {
     }
 
     /// The address of some bytes of ours.
-    pub fn buffer(&self) -> u64 {
+    pub(crate) fn buffer(&self) -> u64 {
         self.buffer.as_ptr() as u64
     }
 
     /// Runs the first handler in the interpreter.
-    pub fn interpret(&self, ir: &Ir) -> Effect {
+    pub(crate) fn interpret(&self, ir: &Ir) -> Effect {
         let mut world = MemoryWorld::new(ir);
         world.memory.insert((Space::User, self.buffer()), self.buffer.to_vec());
         world.parameters = Parameter::ALL.into_iter().zip(PARAMETERS).collect();
@@ -62,7 +62,7 @@ impl World {
     }
 
     /// Runs the first handler's program in the kernel.
-    pub fn execute(&self, ir: &Ir, elf: &[u8]) -> Result<Effect, String> {
+    pub(crate) fn execute(&self, ir: &Ir, elf: &[u8]) -> Result<Effect, String> {
         let say = |what: &str, error: &dyn std::fmt::Display| format!("{what}: {error}");
         let mut ebpf = aya::EbpfLoader::new()
             .override_global(shared::abi::map::PARAMETERS, PARAMETERS.as_slice(), true)

@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
+use client::elf;
 use client::inspect::Inspection;
 use client::invoker::{Invoker, check_privileges};
-use client::elf;
 use client::kernel::feature;
 use client::output::Output;
 use client::run::{Options, Outcome, RunError, run};

@@ -225,7 +225,9 @@ b0():
 
 #[test]
 fn what_the_context_says() {
-    let ir = ir_at("kprobe _stext+0x10", r#"function u0 "probe_0"
+    let ir = ir_at(
+        "kprobe _stext+0x10",
+        r#"function u0 "probe_0"
 b0():
   v0: long = task pid
   v1: long = task tid
@@ -246,7 +248,8 @@ b0():
   v10: string(20) = point function
   print f1(v10)
   return
-"#);
+"#,
+    );
     let mut world = MemoryWorld::new(&ir);
     let fields = [TaskField::Pid, TaskField::Tid, TaskField::Uid, TaskField::Gid];
     world.task.extend(fields.into_iter().zip(1..).map(|(field, long)| (field, Datum::Long(long))));

@@ -252,7 +252,9 @@ impl Walk<'_, '_> {
                 self.statement(body);
             }
             StatementKind::For { init, condition, step, body } => {
-                init.iter().chain(step).for_each(|expression| drop(self.expression(expression)));
+                init.iter().chain(step).for_each(|expression| {
+                    self.expression(expression);
+                });
                 condition.iter().for_each(|condition| self.is(condition, LONG));
                 self.statement(body);
             }
@@ -416,7 +418,9 @@ impl Walk<'_, '_> {
                 if intrinsic.result == Type::String { STRING } else { LONG }
             }
             None => {
-                arguments.iter().for_each(|argument| drop(self.expression(argument)));
+                arguments.iter().for_each(|argument| {
+                    self.expression(argument);
+                });
                 self.types.new_slot()
             }
         }
@@ -463,7 +467,9 @@ impl Walk<'_, '_> {
         if let PrintForm::Format(format) = &print.form {
             self.printf(format, &print.arguments, span);
         } else {
-            print.arguments.iter().for_each(|argument| drop(self.expression(argument)));
+            print.arguments.iter().for_each(|argument| {
+                self.expression(argument);
+            });
         }
         if print.to_string { STRING } else { LONG }
     }
