@@ -111,7 +111,7 @@ pub(crate) async fn facts_are_asked_for() {
     let asked = peer.ask(request("ask /usr/bin/true")).await;
     assert_eq!(asked, Ok(Outcome::NeedFacts(vec![FactQuery::Elf { path: path.clone() }])));
     let mut again = request("ask /usr/bin/true");
-    again.facts = vec![Fact::Elf { path, build_id: Err("no such file".to_owned()) }];
+    again.facts = vec![Fact::Elf { path, found: Err("no such file".to_owned()) }];
     assert!(text(peer.ask(again).await).contains("no such file"));
 }
 
