@@ -53,3 +53,18 @@ pub fn clients(privilege: Privilege) -> String {
 
 /// The name in every server certificate, which clients ask for: a server is known by its certificate, not by its address.
 pub const SERVER_NAME: &str = "tapwired";
+
+/// Names of a personal server's directory: one directory is both sides', so a client finds there, under the names above, its
+/// identity ([`CLIENT`]), the server to talk to (in [`SERVERS`]) and the signer to trust (in [`SIGNERS`]), and the server
+/// its own identities and its list of clients.
+pub mod personal {
+    /// The name of the server's entry in [`super::SERVERS`], of the signer's in [`super::SIGNERS`] and of the client's in
+    /// [`super::clients`] of stapdev.
+    pub const NAME: &str = "personal";
+
+    /// Where the server listens: `127.0.0.1:PORT` and a newline. Written whole once it listens, removed when it ends.
+    pub const ADDRESS: &str = "address";
+
+    /// Locked (flock(2), exclusive) for as long as a server runs, so that two never do. It holds the server's process id.
+    pub const LOCK: &str = "lock";
+}
