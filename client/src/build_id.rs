@@ -155,7 +155,7 @@ mod tests {
                 assert_eq!(in_notes(&lying, 4), None, "length {length} at {at}");
             }
         }
-        assert_eq!(in_notes(&good, 3), None, "an alignment that is none");
+        assert_eq!(in_notes(&good, 16), None, "an alignment that is none");
     }
 
     #[test]

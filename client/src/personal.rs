@@ -30,6 +30,8 @@ pub struct Personal {
     pub dir: PathBuf,
     /// Where it listens.
     pub address: SocketAddr,
+    /// Whether it was started just now.
+    pub is_new: bool,
 }
 
 /// Why there is no server of the user's own.
@@ -132,10 +134,10 @@ fn in_dir(dir: &Path, tapwired: &Path, time_max: Duration) -> Result<Personal> {
     let mut started: Option<Child> = None;
     loop {
         match (is_running(dir)?, started.as_mut()) {
-            (true, _) => {
+            (true, started) => {
                 // A server without an address has just begun, or is about to end.
                 if let Some(address) = read_address(dir)? {
-                    return Ok(Personal { dir: dir.to_owned(), address });
+                    return Ok(Personal { dir: dir.to_owned(), address, is_new: started.is_some() });
                 }
             }
             (false, None) => started = Some(start(dir, tapwired)?),

@@ -1,5 +1,6 @@
 //! What a person sees while a server works: a line that moves on a terminal, plain lines with `-v`, otherwise nothing.
 
+use std::io::{self, Write as _};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -55,7 +56,8 @@ impl ProgressLine {
     /// Says a line, if lines are wanted.
     pub fn say(&self, line: &str) {
         if self.verbose {
-            self.bar.suspend(|| eprintln!("{line}"));
+            // Where nobody listens any more, there is nobody to tell that either.
+            let _ = self.bar.suspend(|| writeln!(io::stderr(), "{line}"));
         }
     }
 }

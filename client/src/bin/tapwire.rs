@@ -19,7 +19,7 @@ use client::submit::{self, Answer, Asker, Product, SubmitError};
 use shared::protocol::request::{CompileRequest, Output};
 use shared::protocol::response::Progress;
 use shared::protocol::version::PORT;
-use shared::target::{Fact, FactQuery};
+use shared::target::{Fact, FactQuery, Target};
 use shared::trust::store::SIGNERS;
 
 fn main() -> ExitCode {
@@ -45,6 +45,9 @@ fn run(invocation: &Invocation, look: Look) -> Result<ExitCode, Error> {
     }
     let script = script::read(&invocation.script)?;
     let host = host(invocation)?;
+    if invocation.verbose > 1 {
+        say(&format!("{}\n", described(host.target())));
+    }
     let request = CompileRequest {
         script_name: script.name,
         script: script.text,
@@ -80,6 +83,12 @@ fn host(invocation: &Invocation) -> Result<Host, HostError> {
     }
 }
 
+fn described(target: &Target) -> String {
+    let features: Vec<String> = target.features.iter().map(ToString::to_string).collect();
+    let Target { release, architecture, kernel, .. } = target;
+    format!("Host: {architecture} {}, build id {kernel}, features: {}", render::plain(release), features.join(" "))
+}
+
 /// Asks whom the user chose; where that is a server of the user's own, says which.
 fn ask(invocation: &Invocation, host: &Host, request: CompileRequest) -> Result<(Answer, Option<Personal>), Error> {
     let on_terminal = io::stderr().is_terminal();
@@ -102,9 +111,12 @@ fn ask(invocation: &Invocation, host: &Host, request: CompileRequest) -> Result<
 }
 
 /// Asks the user's own server. One that ends just when it is found is not found the second time.
-fn ask_personal(request: CompileRequest, asker: &mut dyn Asker) -> Result<(Answer, Personal), Error> {
+fn ask_personal(request: CompileRequest, asker: &mut Waiting<'_>) -> Result<(Answer, Personal), Error> {
     let mut once = |request| -> Result<(Answer, Personal), Error> {
         let personal = personal::find_or_start()?;
+        if personal.is_new {
+            asker.line.say(&format!("Started your own compile server in {}.", personal.dir.display()));
+        }
         let credentials = Credentials::load(std::slice::from_ref(&personal.dir))?;
         let answer = submit::submit(&[personal.address.into()], &credentials, request, asker)?;
         Ok((answer, personal))
