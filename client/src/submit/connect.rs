@@ -55,6 +55,8 @@ pub(super) async fn connect<'a>(
         let config = config(credentials, verifier.clone())?;
         match connect_to(address, config).await {
             Ok((endpoint, connection)) => return Ok(Connected { connection, endpoint, server, credentials }),
+            // Where the name is the address, it need not be said twice.
+            Err(Silence::Unreachable(reason)) if address.to_string() == server.to_string() => tried.push(reason),
             Err(Silence::Unreachable(reason)) => tried.push(format!("{address}: {reason}")),
             Err(Silence::Broken(error)) => return Err(broken(&error, verifier.distrust(), server, credentials)),
         }

@@ -2,6 +2,7 @@
 //! brings back what came of it. It must not know where a script comes from, nor what is done with the answer.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use shared::diagnostic::Report;
 use shared::limits::{FACT_QUERIES_MAX, FACT_ROUNDS_MAX, LimitExceeded};
@@ -28,6 +29,9 @@ mod exchange;
 mod error;
 
 pub use error::SubmitError;
+
+/// How long a connection is kept after it was closed.
+const GOODBYE_TIME_MAX: Duration = Duration::from_millis(5);
 
 /// What a server made of a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,8 +88,8 @@ pub fn submit(
         let connected = connect_to_any(servers, credentials, asker).await?;
         let answer = ask(&connected, request, asker).await;
         connected.connection.close(0u8.into(), b"");
-        // So that the server hears of it; not longer than it takes to send.
-        let _ = tokio::time::timeout(std::time::Duration::from_millis(50), connected.endpoint.wait_idle()).await;
+        // So that the server hears of it: the packet goes out at once. Being idle takes longer, for late packets' sake.
+        let _ = tokio::time::timeout(GOODBYE_TIME_MAX, connected.endpoint.wait_idle()).await;
         answer
     })
 }

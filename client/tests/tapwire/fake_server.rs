@@ -10,7 +10,7 @@ use std::time::Duration;
 use client::submit::address::ServerAddress;
 use client::submit::credentials::Credentials;
 use quinn::crypto::rustls::QuicServerConfig;
-use quinn::{Connection, Endpoint, RecvStream, SendStream, ServerConfig};
+use quinn::{Connection, ConnectionError, Endpoint, RecvStream, SendStream, ServerConfig};
 use rcgen::{CertificateParams, IsCa, KeyPair, date_time_ymd};
 use rustls::RootCertStore;
 use rustls::server::WebPkiClientVerifier;
@@ -110,6 +110,7 @@ pub(crate) struct Setup {
 pub(crate) struct FakeServer {
     pub(crate) address: SocketAddr,
     requests_count: Arc<AtomicUsize>,
+    farewells: mpsc::Receiver<ConnectionError>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -117,6 +118,7 @@ pub(crate) struct FakeServer {
 impl FakeServer {
     pub(crate) fn start(setup: Setup) -> Self {
         let (address_sender, address) = mpsc::channel();
+        let (farewell_sender, farewells) = mpsc::channel();
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let requests_count = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&requests_count);
@@ -128,7 +130,12 @@ impl FakeServer {
                 let behaviour = Arc::new(setup.behaviour);
                 let serve = async {
                     while let Some(incoming) = endpoint.accept().await {
-                        tokio::spawn(serve(incoming, Arc::clone(&behaviour), Arc::clone(&count)));
+                        tokio::spawn(serve(
+                            incoming,
+                            Arc::clone(&behaviour),
+                            Arc::clone(&count),
+                            farewell_sender.clone(),
+                        ));
                     }
                 };
                 tokio::select! { () = serve => {}, _ = stopped => {} }
@@ -136,11 +143,16 @@ impl FakeServer {
             });
         });
         let address = address.recv().expect("an address");
-        Self { address, requests_count, stop: Some(stop), thread: Some(thread) }
+        Self { address, requests_count, farewells, stop: Some(stop), thread: Some(thread) }
     }
 
     pub(crate) fn server_address(&self) -> ServerAddress {
         self.address.into()
+    }
+
+    /// How the next connection ended that was served.
+    pub(crate) fn farewell(&self) -> ConnectionError {
+        self.farewells.recv().expect("a connection")
     }
 
     pub(crate) fn requests_count(&self) -> usize {
@@ -227,13 +239,24 @@ fn config(setup: &Setup) -> ServerConfig {
     ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls).expect("QUIC")))
 }
 
-async fn serve(incoming: quinn::Incoming, behaviour: Arc<Behaviour>, count: Arc<AtomicUsize>) {
+async fn serve(
+    incoming: quinn::Incoming,
+    behaviour: Arc<Behaviour>,
+    count: Arc<AtomicUsize>,
+    farewells: mpsc::Sender<ConnectionError>,
+) {
     // A client that is refused, or refuses us, is what some tests are about.
     let Ok(connection) = incoming.await else { return };
-    while let Ok((send, receive)) = connection.accept_bi().await {
-        let Some(request) = read(receive).await else { return };
-        let steps = behaviour(count.fetch_add(1, Ordering::SeqCst), &request);
-        answer(&connection, send, steps).await;
+    loop {
+        match connection.accept_bi().await {
+            Ok((send, receive)) => {
+                let Some(request) = read(receive).await else { return };
+                let steps = behaviour(count.fetch_add(1, Ordering::SeqCst), &request);
+                answer(&connection, send, steps).await;
+            }
+            // Most tests do not ask.
+            Err(farewell) => return drop(farewells.send(farewell)),
+        }
     }
 }
 

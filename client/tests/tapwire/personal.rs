@@ -83,9 +83,10 @@ fn a_server_is_started_once_and_found_again() {
 #[test]
 fn two_at_once_start_one_server() {
     let personal = Personal::new();
+    let home = &personal.home;
     std::thread::scope(|scope| {
         for _ in 0..3 {
-            scope.spawn(|| expect_hello(&personal.run()));
+            scope.spawn(|| expect_hello(&home.run(&["-p1", "-e", "x"])));
         }
     });
     assert_eq!(personal.starts_count(), 1);

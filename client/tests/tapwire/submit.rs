@@ -83,6 +83,17 @@ fn an_answer_comes_after_progress_in_order() {
 }
 
 #[test]
+fn a_client_takes_its_leave() {
+    let parties = Parties::new();
+    let server = FakeServer::start(parties.setup(|_, _| vec![text("")]));
+    let (answer, _) = ask(&server, &parties.credentials());
+    assert!(answer.is_ok(), "{answer:?}");
+    // Otherwise the server would keep the connection until the silence is too long.
+    let farewell = server.farewell();
+    assert!(matches!(farewell, quinn::ConnectionError::ApplicationClosed(_)), "{farewell}");
+}
+
+#[test]
 fn a_large_answer_arrives_whole() {
     let parties = Parties::new();
     let large = "x".repeat(FRAME_BYTES_MAX - 1000);
