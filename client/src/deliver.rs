@@ -122,7 +122,7 @@ pub fn elf(bytes: &[u8], module: Option<&ModuleName>) -> Result<()> {
 /// Becomes `taprun`, which runs an artifact: the process stays the same, so whoever waits for it or signals it reaches the
 /// script. Comes back only with the reason why not. `signers` is a list that is trusted for this run.
 #[must_use]
-pub fn run(bytes: &[u8], options: &RunOptions, verbose: bool, signers: Option<&Path>) -> DeliverError {
+pub fn run(bytes: &[u8], options: &RunOptions, verbose: u8, signers: Option<&Path>) -> DeliverError {
     match prepare(bytes, options, verbose, signers) {
         Ok((mut command, _artifact)) => {
             let taprun = PathBuf::from(command.get_program());
@@ -133,7 +133,7 @@ pub fn run(bytes: &[u8], options: &RunOptions, verbose: bool, signers: Option<&P
 }
 
 /// The command, and the file it will read, which must stay open until it starts.
-fn prepare(bytes: &[u8], options: &RunOptions, verbose: bool, signers: Option<&Path>) -> Result<(Command, File)> {
+fn prepare(bytes: &[u8], options: &RunOptions, verbose: u8, signers: Option<&Path>) -> Result<(Command, File)> {
     UntrustedArtifact::parse(bytes)?;
     if let Some(module) = &options.module {
         leave_copy(bytes, module)?;
@@ -148,11 +148,8 @@ fn prepare(bytes: &[u8], options: &RunOptions, verbose: bool, signers: Option<&P
     Ok((command, artifact))
 }
 
-fn arguments(options: &RunOptions, verbose: bool, signers: Option<&Path>) -> Vec<OsString> {
-    let mut arguments: Vec<OsString> = Vec::new();
-    if verbose {
-        arguments.push("-v".into());
-    }
+fn arguments(options: &RunOptions, verbose: u8, signers: Option<&Path>) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = vec!["-v".into(); verbose.into()];
     let pid = options.pid.map(|pid| pid.to_string().into());
     let timeout_s = options.timeout_s.map(|timeout_s| timeout_s.to_string().into());
     let with_values = [
@@ -256,9 +253,9 @@ mod tests {
             timeout_s: Some(3),
             module: None,
         };
-        let expected = ["-v", "-c", "ls -l", "-x", "7", "-o", "out.txt", "-T", "3", "--signers", "/s"];
-        assert_eq!(arguments(&options, true, Some(Path::new("/s"))), expected);
-        assert!(arguments(&RunOptions::default(), false, None).is_empty());
+        let expected = ["-v", "-v", "-c", "ls -l", "-x", "7", "-o", "out.txt", "-T", "3", "--signers", "/s"];
+        assert_eq!(arguments(&options, 2, Some(Path::new("/s"))), expected);
+        assert!(arguments(&RunOptions::default(), 0, None).is_empty());
     }
 
     #[test]

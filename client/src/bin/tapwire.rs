@@ -133,14 +133,13 @@ fn deliver(invocation: &Invocation, product: Product, personal: Option<&Personal
         (Goal::Elf { module }, Product::Artifact(artifact)) => deliver::elf(&artifact, module.as_ref()),
         (Goal::Artifact { module }, Product::Artifact(artifact)) => deliver::artifact(&artifact, module.as_ref()),
         (Goal::Run(options), Product::Artifact(artifact)) => {
-            let verbose = invocation.verbose > 0;
-            if verbose {
+            if invocation.verbose > 0 {
                 say("Pass 5: starting run.\n");
             }
             // `taprun` lets only root name a list; for others the host's list decides alone.
             let is_root = rustix::process::getuid().is_root();
             let signers = personal.filter(|_| is_root).map(|personal| personal.dir.join(SIGNERS));
-            Err(deliver::run(&artifact, options, verbose, signers.as_deref()))
+            Err(deliver::run(&artifact, options, invocation.verbose, signers.as_deref()))
         }
         (Goal::Text(_), Product::Artifact(_)) | (_, Product::Text(_)) => Err(DeliverError::WrongProduct),
     }
