@@ -121,7 +121,9 @@ fn features() -> Result<BTreeSet<Feature>, HostError> {
         let feature = Feature::ALL.into_iter().find(|feature| feature.to_string() == name);
         feature.ok_or_else(|| HostError::UnknownFeature { taprun: taprun.clone(), name: name.to_owned() })
     };
-    names.map(feature).collect()
+    let features: BTreeSet<Feature> = names.map(feature).collect::<Result<_, _>>()?;
+    // Every kernel that loads eBPF has some; who may not try finds none.
+    if features.is_empty() { Err(failed("it found nothing")) } else { Ok(features) }
 }
 
 #[cfg(test)]

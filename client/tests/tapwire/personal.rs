@@ -164,9 +164,10 @@ fn a_directory_of_somebody_else_is_refused() {
 #[test]
 fn taprun_is_told_whom_to_trust_when_root_asks() {
     let personal = Personal::new();
-    personal
-        .home
-        .install("taprun", "[ \"$1\" = --features ] && exit 0; echo \"$@\" | sed 's,/proc/self/fd/.*,ARTIFACT,'");
+    personal.home.install(
+        "taprun",
+        "[ \"$1\" = --features ] && { echo kprobe; exit 0; }; echo \"$@\" | sed 's,/proc/self/fd/.*,ARTIFACT,'",
+    );
     let said = personal.home.run(&["-e", "x"]);
     let dir = personal.dirs()[0].file_name().map(|name| name.to_string_lossy().into_owned()).expect("a name");
     let told = format!("--signers HOME/.local/state/tapwire/{dir}/signers ARTIFACT\n");

@@ -106,6 +106,9 @@ fn a_taprun_that_may_not_try_is_quoted() {
     let home = Home::new();
     home.install("taprun", "echo 'error: taprun lacks CAP_BPF and CAP_PERFMON' >&2; echo 'help: x' >&2; exit 1");
     expect_refusal("features_refused", &home.run(&["-p2", "-e", "probe begin {}"]));
+    home.install("taprun", "exit 0");
+    let said = home.run(&["-p2", "-e", "probe begin {}"]);
+    assert!(said.stderr.contains("failed (it found nothing)\nhelp: trying"), "{}", said.stderr);
     home.install("taprun", "echo kprobe; echo teleport");
     expect_refusal("features_unknown", &home.run(&["-p2", "-e", "probe begin {}"]));
 }
