@@ -218,8 +218,8 @@ b0():
 }
 
 fn own_build_id() -> String {
-    let mut file = std::fs::File::open(std::env::current_exe().expect("this program")).expect("this program");
-    Elf::read(&mut file).expect("its build id").build_id.to_string()
+    let (_, elf) = Elf::open(&std::env::current_exe().expect("this program")).expect("an ELF file");
+    elf.build_id.to_string()
 }
 
 /// A program that prints its cookie where the target runs it.

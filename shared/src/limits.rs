@@ -43,6 +43,9 @@ pub const PROBE_POINTS_MAX: usize = 50_000;
 /// Rounds of questions and answers (`NeedFacts`) for one request: each round must bring the compile further.
 pub const FACT_ROUNDS_MAX: usize = 8;
 
+/// Questions in one answer of a server (`NeedFacts`): a script that names more programs than this is generated.
+pub const FACT_QUERIES_MAX: usize = 4096;
+
 /// Keys of an associative array (SystemTap allows nine).
 pub const ARRAY_KEYS_MAX: usize = 9;
 
@@ -96,6 +99,12 @@ pub const ERRORS_DEFAULT: u64 = 0;
 
 /// Bytes of a build id. GNU ld writes 20, others 8 to 32; the note format allows any.
 pub const BUILD_ID_BYTES_MAX: usize = 64;
+
+/// Bytes of notes that are looked through for a build id, in one ELF file: real ones have a few hundred.
+pub const ELF_NOTES_BYTES_MAX: u64 = 1 << 20;
+
+/// Bytes of `/proc/kallsyms`: 200,000 symbols take some 10 MB.
+pub const KALLSYMS_BYTES_MAX: u64 = 256 << 20;
 
 /// Bytes of a host facts file (`tapwire facts`): some 1,000 modules and 2,000 tracepoints take 200 kB.
 pub const FACTS_BYTES_MAX: usize = 8 << 20;

@@ -52,9 +52,7 @@ impl Uprobes {
     fn open(&mut self, path: &str) -> Result<(&File, &Elf), Reason> {
         if !self.files.contains_key(path) {
             let unreadable = |error| Reason::File(path.to_owned(), error);
-            let mut file = File::open(Path::new(path)).map_err(unreadable)?;
-            let elf = Elf::read(&mut file).map_err(unreadable)?;
-            self.files.insert(path.to_owned(), (file, elf));
+            self.files.insert(path.to_owned(), Elf::open(Path::new(path)).map_err(unreadable)?);
         }
         let (file, elf) = &self.files[path];
         Ok((file, elf))

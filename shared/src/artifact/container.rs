@@ -156,6 +156,12 @@ impl UntrustedArtifact {
         Ok(self.manifest()?.claims)
     }
 
+    /// The ELF object as it came, for people who want to look at it (`tapwire --emit=elf`). It must not be loaded.
+    #[must_use]
+    pub fn unverified_elf(&self) -> &[u8] {
+        &self.elf
+    }
+
     /// The same with the times, which are the signer's and no part of the claims.
     ///
     /// # Errors
