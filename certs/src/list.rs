@@ -97,7 +97,7 @@ pub fn read(side: &Path, list: List) -> Result<Contents, CertsError> {
     let mut paths: Vec<PathBuf> = Vec::new();
     for file in files {
         let path = file.map_err(CertsError::io(&dir))?.path();
-        if !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.')) {
+        if path.file_name().is_some_and(|name| store::is_entry(&name.to_string_lossy())) {
             paths.push(path);
         }
     }

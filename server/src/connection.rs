@@ -10,7 +10,7 @@ use quinn::{Connection, RecvStream, SendStream, VarInt};
 use rustls_pki_types::CertificateDer;
 use shared::artifact::manifest::Digest;
 use shared::limits::LimitExceeded;
-use shared::protocol::error::PeerMisbehaved;
+use shared::protocol::error::{CloseCode, PeerMisbehaved};
 use shared::protocol::frame;
 use shared::protocol::request::{CompileRequest, Request};
 use shared::protocol::response::{Failure, Outcome, Progress, Response};
@@ -30,21 +30,9 @@ pub struct Service {
     request_bytes: Semaphore,
 }
 
-/// Why a connection was closed by the server, as a number in the closing frame (RFC 9000, section 19.19).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CloseCode {
-    /// The server ends.
-    Ending = 0,
-    /// The peer broke a rule of the protocol.
-    Misbehaved = 1,
-    /// The client's certificate is in no list, or not any more.
-    NotAuthorised = 2,
-}
-
-impl From<CloseCode> for VarInt {
-    fn from(code: CloseCode) -> Self {
-        Self::from_u32(code as u32)
-    }
+/// A code as QUIC has it.
+pub(crate) fn number(code: CloseCode) -> VarInt {
+    VarInt::from_u32(code as u32)
 }
 
 /// Why an answer was not given.
@@ -105,7 +93,7 @@ pub(crate) async fn serve(connecting: quinn::Connecting, service: Arc<Service>, 
             Some(_) = requests.join_next() => {}
             () = stop_of(&mut stopped) => {
                 while requests.join_next().await.is_some() {}
-                connection.close(CloseCode::Ending.into(), b"the server is shutting down");
+                connection.close(number(CloseCode::Ending), b"the server is shutting down");
                 break;
             }
         }
@@ -123,7 +111,7 @@ async fn serve_request(service: Arc<Service>, connection: Connection, mut send: 
     if let Err(unanswered) = answer_request(&service, &connection, &mut send, receive).await {
         // Dropping the stream would end it as if the answer were whole.
         close(&connection, &unanswered);
-        let _ = send.reset(CloseCode::Ending.into());
+        let _ = send.reset(number(CloseCode::Ending));
     }
 }
 
@@ -245,7 +233,7 @@ fn close(connection: &Connection, unanswered: &Unanswered) {
         ),
     };
     tracing::warn!(peer = %connection.remote_address(), "closed: {reason}");
-    connection.close(code.into(), reason.as_bytes());
+    connection.close(number(code), reason.as_bytes());
 }
 
 fn word(outcome: &Outcome) -> &'static str {

@@ -12,13 +12,14 @@ use rustls::crypto::CryptoProvider;
 use rustls::server::WebPkiClientVerifier;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use shared::protocol::error::CloseCode;
 use shared::protocol::version::ALPN;
 use shared::trust::store;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::{self, Config};
-use crate::connection::{self, CloseCode, Service};
+use crate::connection::{self, Service};
 use crate::error::ServerError;
 use crate::job::Jobs;
 use crate::policy::{Authorised, Clients};
@@ -129,7 +130,7 @@ impl Accept {
             tracing::warn!("some requests did not end in time");
         }
         connections.abort_all();
-        self.endpoint.close(CloseCode::Ending.into(), b"the server is shutting down");
+        self.endpoint.close(connection::number(CloseCode::Ending), b"the server is shutting down");
         // Waits until the last closing packets are out.
         let _ = tokio::time::timeout(Duration::from_secs(1), self.endpoint.wait_idle()).await;
     }

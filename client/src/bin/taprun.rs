@@ -83,6 +83,7 @@ fn main() -> ExitCode {
 
 fn start(arguments: &Arguments) -> Result<Outcome, Failure> {
     if arguments.features {
+        check_privileges().map_err(|missing| Failure { message: missing.to_string(), hints: missing.hints() })?;
         let features = feature::features();
         return print(features.iter().map(|feature| format!("{feature}\n")).collect::<String>());
     }

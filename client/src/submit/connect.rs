@@ -9,6 +9,7 @@ use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ConnectionError, Endpoint, TransportConfig, TransportErrorCode, VarInt};
 use rustls::version::TLS13;
 use shared::limits::FRAME_BYTES_MAX;
+use shared::protocol::error::CloseCode;
 use shared::protocol::version::ALPN;
 use shared::trust::store::{SERVER_NAME, SERVERS};
 
@@ -22,9 +23,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a server may be silent altogether. QUIC's own keep-alive packets count, a long compile is no silence.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
-
-/// The code with which a server closes a connection whose client it does not know, or not any more.
-const NOT_AUTHORISED: VarInt = VarInt::from_u32(2);
 
 /// A connection, and what is needed to say why it broke.
 pub(super) struct Connected<'a> {
@@ -164,7 +162,9 @@ fn broken(
         ConnectionError::ConnectionClosed(close) => {
             (Some(close.error_code), String::from_utf8_lossy(&close.reason).into_owned())
         }
-        ConnectionError::ApplicationClosed(close) if close.error_code == NOT_AUTHORISED => {
+        ConnectionError::ApplicationClosed(close)
+            if close.error_code == VarInt::from_u32(CloseCode::NotAuthorised as u32) =>
+        {
             return client_refused(server, "not in its list of clients", credentials);
         }
         ConnectionError::ApplicationClosed(close) => {

@@ -9,7 +9,7 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use shared::artifact::manifest::Digest;
 use shared::limits::TRUST_FILE_BYTES_MAX;
-use shared::trust::store::{CLIENT, HOST_DIR, SERVERS, USER_DIR};
+use shared::trust::store::{CLIENT, HOST_DIR, SERVERS, USER_DIR, is_entry};
 
 use super::SubmitError;
 
@@ -98,8 +98,7 @@ impl ClientIdentity {
     }
 }
 
-/// The files of a list, by name. A directory that does not exist is an empty list; names with a dot in front are no
-/// entries.
+/// The files of a list, by name. A directory that does not exist is an empty list.
 fn entries(list: &Path) -> Result<Vec<PathBuf>, SubmitError> {
     let unreadable = |error| SubmitError::Unreadable { path: list.to_owned(), error };
     let files = match std::fs::read_dir(list) {
@@ -109,7 +108,7 @@ fn entries(list: &Path) -> Result<Vec<PathBuf>, SubmitError> {
     };
     let paths = files.map(|file| file.map(|file| file.path())).collect::<io::Result<Vec<PathBuf>>>();
     let mut paths = paths.map_err(unreadable)?;
-    paths.retain(|path| !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.')));
+    paths.retain(|path| path.file_name().is_some_and(|name| is_entry(&name.to_string_lossy())));
     paths.sort();
     Ok(paths)
 }

@@ -14,10 +14,7 @@ use shared::limits::TRUST_FILE_BYTES_MAX;
 use shared::target::{Architecture, BuildId};
 use shared::trust::policy::HostPolicy;
 use shared::trust::role::Role;
-use shared::trust::store::{HOST_DIR, POLICY, SIGNERS, USER_DIR};
-
-/// Extensions of the files in a list that are keys; others, such as a README, are none of it.
-const KEY_EXTENSIONS: [&str; 2] = ["pem", "pub"];
+use shared::trust::store::{HOST_DIR, POLICY, SIGNERS, USER_DIR, is_entry};
 
 /// The account of root, whose home has a list of its own.
 const PASSWD: &str = "/etc/passwd";
@@ -136,7 +133,7 @@ impl Trust {
                 vec![
                     format!("{} signers were read from {}", self.signers.len(), lists.join(" and ")),
                     format!(
-                        "to trust this one, copy its public key (signer.pub of the server) to {}/NAME.pem",
+                        "to trust this one, copy its public key (signer.pub of the server) to {}/NAME.pub",
                         host_list.display()
                     ),
                 ]
@@ -213,7 +210,7 @@ fn read_signers(list: &Path) -> Result<Vec<(String, SignerPublicKey)>> {
     let mut paths = Vec::new();
     for entry in entries {
         let path = entry.map_err(|error| unreadable(list, error))?.path();
-        if path.extension().is_some_and(|extension| KEY_EXTENSIONS.iter().any(|known| extension == *known)) {
+        if path.file_name().is_some_and(|name| is_entry(&name.to_string_lossy())) {
             paths.push(path);
         }
     }

@@ -216,7 +216,7 @@ impl Lists {
 fn lists_are_directories_of_keys_named_for_their_signers() {
     let Some(lists) = Lists::new("lists_are_directories_of_keys_named_for_their_signers") else { return };
     let pem = |seed| key(seed).public().to_pem().expect("a key");
-    lists.write("signers/farm.pem", &pem(1)).write("signers/desk.pub", &pem(2)).write("signers/README", "hello");
+    lists.write("signers/farm.pem", &pem(1)).write("signers/desk.pub", &pem(2)).write("signers/.README", "hello");
     let trust = lists.read().expect("a trust");
     let names: Vec<_> = trust.signers.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["desk", "farm"]);

@@ -24,3 +24,15 @@ pub enum PeerMisbehaved {
     #[error("the peer exceeded a limit: {0}")]
     Limit(#[from] LimitExceeded),
 }
+
+/// Why a server closed a connection, as a number in the closing frame (RFC 9000, section 19.19).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum CloseCode {
+    /// The server ends.
+    Ending = 0,
+    /// The peer broke a rule of the protocol.
+    Misbehaved = 1,
+    /// The client's certificate is in no list, or not any more.
+    NotAuthorised = 2,
+}

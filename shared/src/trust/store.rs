@@ -51,6 +51,13 @@ pub fn clients(privilege: Privilege) -> String {
     format!("clients/{privilege}")
 }
 
+/// Whether a file in a list's directory is an entry, by its name: all are but those with a dot in front, which editors and
+/// package managers leave.
+#[must_use]
+pub fn is_entry(file_name: &str) -> bool {
+    !file_name.starts_with('.')
+}
+
 /// The name in every server certificate, which clients ask for: a server is known by its certificate, not by its address.
 pub const SERVER_NAME: &str = "tapwired";
 
