@@ -11,6 +11,9 @@ pub mod world;
 // The nouns.
 pub mod ast;
 
+// The verbs.
+pub mod parse;
+
 use shared::artifact::manifest::Claims;
 use shared::diagnostic::Report;
 pub use shared::protocol::request::Output;
