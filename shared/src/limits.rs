@@ -28,6 +28,23 @@ impl LimitExceeded {
 /// Bytes of one script. The largest public script is some 60 kB; a generated one of 50,000 lines fits.
 pub const SCRIPT_BYTES_MAX: usize = 4 << 20;
 
+/// Tokens of one script after conditionals and macros, dead branches counted too: what a macro may blow a script up to. A
+/// script of 50,000 lines has half of it.
+pub const SCRIPT_TOKENS_MAX: usize = 1 << 20;
+
+/// Levels of a script's tree: parentheses, operators in a row, blocks in blocks, `else if` in a row. Whoever walks the
+/// tree may recurse, so its height is what keeps their stacks. SystemTap's own tapset stays below a tenth of this.
+pub const SCRIPT_NESTING_MAX: usize = 256;
+
+/// Macros being expanded inside one another. SystemTap's own library stays below ten.
+pub const MACRO_NESTING_MAX: usize = 64;
+
+/// Bytes that brace expansion (`{a,b}.{c,d}`) may make of the probe points of one script: sixteen braces of two make 65,536.
+pub const BRACE_BYTES_MAX: usize = 16 << 20;
+
+/// Errors after which a stage gives up on a file: what follows is mostly consequence.
+pub const DIAGNOSTICS_MAX: usize = 100;
+
 /// Bytes of one frame of the wire protocol. A request carries a script and facts; a response carries an artifact.
 pub const FRAME_BYTES_MAX: usize = 16 << 20;
 

@@ -32,7 +32,7 @@ use shared::diagnostic::{Diagnostic, Label, Note, Report, Severity};
 use shared::ir::Ir;
 use shared::probe::ProbeKind;
 pub use shared::protocol::request::Output;
-use shared::target::{BuildId, Fact, FactQuery, Target};
+use shared::target::{Architecture, BuildId, Fact, FactQuery, Target};
 use shared::trust::Privilege;
 
 use crate::source::Sources;
@@ -127,9 +127,13 @@ pub fn compile(request: &Request<'_>, world: &dyn World) -> Result<Compilation, 
     world.entered(Stage::Parse);
     let mut sources = Sources::default();
     let source = sources.add(request.script_name, request.script);
-    let (script, mut diagnostics) = parse::parse(&mut sources, source, &parse_environment(request));
-    if request.output == Output::Parsed || has_errors(&diagnostics) {
-        return Ok(text_or_refusal(script.to_string(), sources, diagnostics));
+    let (script, mut diagnostics) =
+        parse::parse(&mut sources, source, &parse_environment(request, &parse::Macros::default()));
+    if has_errors(&diagnostics) {
+        return Ok(Compilation::Refused(sources.report(diagnostics)));
+    }
+    if request.output == Output::Parsed {
+        return Ok(Compilation::Text(script.to_string(), sources.report(diagnostics)));
     }
 
     world.entered(Stage::Elaborate);
@@ -137,7 +141,7 @@ pub fn compile(request: &Request<'_>, world: &dyn World) -> Result<Compilation, 
     let elaboration = elaborate::elaborate(&script, &elaborate::Environment { world, target, facts, guru });
     diagnostics.extend(elaboration.diagnostics);
     if has_errors(&diagnostics) {
-        return Ok(Compilation::Refused(report(sources, diagnostics)));
+        return Ok(Compilation::Refused(sources.report(diagnostics)));
     }
     if let Some(missing) = elaboration.debuginfo_missing {
         return Ok(Compilation::DebuginfoMissing(missing));
@@ -150,42 +154,42 @@ pub fn compile(request: &Request<'_>, world: &dyn World) -> Result<Compilation, 
     }
     let program = elaboration.program;
     if request.output == Output::Elaborated {
-        return Ok(Compilation::Text(program.to_string(), report(sources, diagnostics)));
+        return Ok(Compilation::Text(program.to_string(), sources.report(diagnostics)));
     }
 
     world.entered(Stage::Translate);
     let mut ir = match translate::translate(&program, &sources) {
         Ok(ir) => ir,
-        Err(limit) => return Ok(refuse(sources, diagnostics, "translate/limit", limit.to_string())),
+        Err(limit) => return Ok(refuse(&sources, diagnostics, "translate/limit", limit.to_string())),
     };
     verify(&ir, Stage::Translate)?;
     world.entered(Stage::Optimize);
     optimize::optimize(&mut ir);
     verify(&ir, Stage::Optimize)?;
     if request.output == Output::Translated {
-        return Ok(Compilation::Text(ir.to_string(), report(sources, diagnostics)));
+        return Ok(Compilation::Text(ir.to_string(), sources.report(diagnostics)));
     }
 
     world.entered(Stage::Codegen);
     let missing = codegen::missing_features(&ir, &target.features);
     if let Some(feature) = missing.first() {
-        return Ok(refuse(sources, diagnostics, "codegen/feature", format!("the host's kernel has no {feature}")));
+        return Ok(refuse(&sources, diagnostics, "codegen/feature", format!("the host's kernel has no {feature}")));
     }
     let bpf = match codegen::generate(&ir, target) {
         Ok(bpf) => bpf,
         Err(unsupported) => {
             diagnostics.extend(unsupported.iter().map(|unsupported| self::unsupported(unsupported, &sources)));
-            return Ok(Compilation::Refused(report(sources, diagnostics)));
+            return Ok(Compilation::Refused(sources.report(diagnostics)));
         }
     };
     if request.output == Output::Disassembled {
-        return Ok(Compilation::Text(bpf.to_string(), report(sources, diagnostics)));
+        return Ok(Compilation::Text(bpf.to_string(), sources.report(diagnostics)));
     }
 
     world.entered(Stage::Object);
     let elf = object::write(&bpf).map_err(|message| InternalError { stage: Stage::Object, message })?;
     let object = Object { claims: claims(request, &elf, ir), elf };
-    Ok(Compilation::Object(Box::new(object), report(sources, diagnostics)))
+    Ok(Compilation::Object(Box::new(object), sources.report(diagnostics)))
 }
 
 fn verify(ir: &Ir, stage: Stage) -> Result<(), InternalError> {
@@ -196,23 +200,11 @@ fn has_errors(diagnostics: &[Diagnostic]) -> bool {
     diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
 }
 
-fn report(sources: Sources, diagnostics: Vec<Diagnostic>) -> Report {
-    Report { sources: sources.into_all(), diagnostics }
-}
-
-fn text_or_refusal(text: String, sources: Sources, diagnostics: Vec<Diagnostic>) -> Compilation {
-    if has_errors(&diagnostics) {
-        Compilation::Refused(report(sources, diagnostics))
-    } else {
-        Compilation::Text(text, report(sources, diagnostics))
-    }
-}
-
 /// Refuses for a reason that no single place in the script has.
-fn refuse(sources: Sources, mut diagnostics: Vec<Diagnostic>, code: &str, message: String) -> Compilation {
+fn refuse(sources: &Sources, mut diagnostics: Vec<Diagnostic>, code: &str, message: String) -> Compilation {
     let (code, severity) = (code.to_owned(), Severity::Error);
     diagnostics.push(Diagnostic { code, severity, message, labels: Vec::new(), notes: Vec::new() });
-    Compilation::Refused(report(sources, diagnostics))
+    Compilation::Refused(sources.report(diagnostics))
 }
 
 fn unsupported(unsupported: &codegen::Unsupported, sources: &Sources) -> Diagnostic {
@@ -245,8 +237,22 @@ fn claims(request: &Request<'_>, elf: &[u8], ir: Ir) -> Claims {
     }
 }
 
-fn parse_environment<'a>(request: &Request<'a>) -> parse::Environment<'a> {
-    todo!()
+/// What conditionals and arguments of the script are answered from.
+fn parse_environment<'a>(request: &Request<'a>, macros: &'a parse::Macros) -> parse::Environment<'a> {
+    parse::Environment {
+        kernel_release: &request.target.release,
+        architecture: match request.target.architecture {
+            Architecture::X86_64 => "x86_64",
+        },
+        config: None,
+        runtime: "kernel",
+        privilege: Privilege::Stapdev,
+        guru: request.guru,
+        compatible: parse::SYSTEMTAP_VERSION,
+        arguments: request.arguments,
+        macros,
+        user_script: true,
+    }
 }
 
 impl std::fmt::Display for Stage {

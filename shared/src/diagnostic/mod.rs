@@ -150,6 +150,11 @@ impl Diagnostic {
 /// Near means at most a third of the letters differ (Levenshtein), as SystemTap's `(similar: …)` lists.
 #[must_use]
 pub fn similar<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    // Nobody means a name this long, and comparing takes the product of the lengths.
+    const NAME_BYTES_MAX: usize = 64;
+    if wrong.len() > NAME_BYTES_MAX {
+        return Vec::new();
+    }
     let distance_max = (wrong.chars().count() / 3).max(1);
     let mut near: Vec<(usize, &str)> = known
         .into_iter()

@@ -1,7 +1,8 @@
 //! The tree of a script as it was written, after macros and conditionals: the noun between parse and elaborate.
 //!
 //! Names are not resolved and types not known. Every node carries its place. The words are SystemTap's (langref, stap(1)).
-//! The text form, `-p1`, is [`print`]: it parses back to the same tree.
+//! The text form, `-p1`, is their `Display` (`print`): a script again, which parses back to the same tree. Whoever walks a tree may
+//! recurse: its height is bounded (`SCRIPT_NESTING_MAX`).
 
 use bstr::BString;
 use shared::diagnostic::Span;
@@ -90,7 +91,7 @@ pub enum LiteralValue {
     String(BString),
 }
 
-/// `probe A, B = P1, P2 { … }, { … }`
+/// `probe A = B = P1, P2 { … }, { … }`
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProbeAlias {
     /// The names being defined, each a list of components.
@@ -212,11 +213,11 @@ pub enum StatementKind {
     /// `for (i; c; s) s`
     For {
         /// Before the first round.
-        init: Option<Expression>,
+        init: Option<Box<Expression>>,
         /// Before each round.
-        condition: Option<Expression>,
+        condition: Option<Box<Expression>>,
         /// After each round.
-        step: Option<Expression>,
+        step: Option<Box<Expression>>,
         /// The body.
         body: Box<Statement>,
     },

@@ -66,9 +66,7 @@ impl<'a, 'u> Translator<'a, 'u> {
     }
 
     fn location(&self, span: Span) -> Location {
-        let place = self.unit.sources.line_column(span);
-        let column = u16::try_from(place.column).unwrap_or(u16::MAX);
-        Location { source: u16::try_from(span.source.0).unwrap_or(u16::MAX), line: place.line, column }
+        self.unit.sources.location(span)
     }
 
     // Statements
