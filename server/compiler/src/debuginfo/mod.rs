@@ -253,7 +253,9 @@ pub enum VariableError {
         function: String,
     },
     /// No DWARF describes the function.
-    #[error("no debuginfo describes {function}, which may be written in assembly")]
+    #[error(
+        "no debuginfo describes {function}: it may be written in assembly, or merged with a function of the same code"
+    )]
     NotDescribed {
         /// Which.
         function: String,

@@ -111,6 +111,7 @@ impl<'i> Dwarf<'i> {
         if let Some((owner, value)) = self.inherited(die, dw::DW_AT_const_value)? {
             return match value {
                 AttributeValue::Block(bytes) => Ok(Location::of_bytes(bytes.slice())),
+                AttributeValue::Data16(number) => Ok(Location::of_bytes(&number.to_le_bytes())),
                 AttributeValue::Sdata(number) => Ok(Location::Value(Expr::Constant(number.cast_unsigned()))),
                 value => match value.udata_value() {
                     Some(number) => Ok(Location::Value(Expr::Constant(number))),
