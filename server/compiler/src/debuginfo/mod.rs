@@ -28,6 +28,7 @@ mod subprogram;
 // From a place to values.
 mod expression;
 mod frame;
+mod list;
 mod location;
 mod returns;
 mod scope;

@@ -129,7 +129,9 @@ pub(crate) fn elf() -> Elf {
     for offset in [1, 3, 5, 7, 9] {
         offsets = offsets.u32(offset);
     }
-    let based = [dw::DW_LLE_base_addressx.0, 1, dw::DW_LLE_offset_pair.0, 0, 16, 1, dw::DW_OP_reg5.0, 0];
+    let pair = |end, register: dw::DwOp| [dw::DW_LLE_offset_pair.0, 0, end, 1, register.0];
+    let base = [dw::DW_LLE_base_addressx.0, 1];
+    let based = [&base[..], &pair(0, dw::DW_OP_reg5), &pair(16, dw::DW_OP_reg3), &[0]].concat();
     let length = [dw::DW_LLE_startx_length.0, 1, 16, 1, dw::DW_OP_reg4.0, 0];
     let ends = [dw::DW_LLE_startx_endx.0, 1, 3, 1, dw::DW_OP_reg1.0, 0];
     let table = Bytes::default().u16(5).u8(8).u8(0).u32(3);
@@ -149,6 +151,7 @@ pub(crate) fn elf() -> Elf {
 #[test]
 fn numbers_lead_into_tables() {
     let elf = elf();
+    // Its list begins with a range of no instructions, which holds for a parameter at the entry.
     assert_eq!(location(&elf, "p"), "value %rdi");
     assert_eq!(location(&elf, "q"), "value %rsi");
     assert_eq!(location(&elf, "r"), "value %rdx");

@@ -194,6 +194,16 @@ fn what_cannot_be_had_says_why() {
         &[op(dw::DW_OP_const1u), 8, op(dw::DW_OP_form_tls_address)],
         "error: the value of variable \"p\" cannot be had: it is a variable of the thread, which is not supported yet",
     );
+    let elf = with_parameter(5, |code| {
+        let root = code.root();
+        let removed = code.add(root, dw::DW_TAG_formal_parameter);
+        let mut expression = Expression::new();
+        expression.op_gnu_parameter_ref(removed);
+        expression.op(dw::DW_OP_stack_value);
+        AttributeValue::Exprloc(expression)
+    });
+    let error = "error: variable \"p\" of f has no value at the probed place: the compiler optimised it out";
+    assert_eq!(location(&elf, "p"), error);
     check(
         &[op(dw::DW_OP_addr), 0x10, 0, 0, 0, 0, 0, 0, 0],
         "error: the value of variable \"p\" cannot be had: it is a per-CPU variable, which is not supported yet",

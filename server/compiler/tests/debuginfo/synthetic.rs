@@ -24,7 +24,6 @@ pub(crate) const INIT_TEXT: u64 = TEXT + 0x0200_0000;
 pub(crate) struct Elf {
     e_type: u16,
     machine: u16,
-    kernel: bool,
     symbols: Vec<Symbol>,
     sections: Vec<Section>,
 }
@@ -56,13 +55,7 @@ pub(crate) struct Code {
 impl Elf {
     /// A program that is loaded where it was linked for.
     pub(crate) fn program() -> Self {
-        let mut elf = Self {
-            e_type: elf::ET_EXEC,
-            machine: elf::EM_X86_64,
-            kernel: false,
-            symbols: Vec::new(),
-            sections: Vec::new(),
-        };
+        let mut elf = Self { e_type: elf::ET_EXEC, machine: elf::EM_X86_64, symbols: Vec::new(), sections: Vec::new() };
         let flags = u64::from(elf::SHF_ALLOC | elf::SHF_EXECINSTR);
         elf.push(".text", elf::SHT_PROGBITS, flags, TEXT, TEXT_SIZE, vec![0xc3; TEXT_SIZE as usize]);
         elf.push(".data", elf::SHT_PROGBITS, u64::from(elf::SHF_ALLOC), DATA, 0x1000, vec![0; 0x1000]);
@@ -71,7 +64,7 @@ impl Elf {
 
     /// A kernel.
     pub(crate) fn kernel() -> Self {
-        let mut elf = Self { kernel: true, ..Self::program() };
+        let mut elf = Self::program();
         let flags = u64::from(elf::SHF_ALLOC | elf::SHF_EXECINSTR);
         elf.push(".init.text", elf::SHT_PROGBITS, flags, INIT_TEXT, 0x1000, vec![0; 0x1000]);
         elf.push("__ksymtab", elf::SHT_PROGBITS, u64::from(elf::SHF_ALLOC), DATA + 0x1000, 0x10, vec![0; 0x10]);
