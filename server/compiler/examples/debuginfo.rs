@@ -44,7 +44,8 @@ fn show(file: &str, function: &str, paths: &[String]) -> Result<(), Box<dyn std:
             match follow(&debuginfo, &place, path) {
                 Ok(variable) => {
                     let type_name = debuginfo.type_name(variable.type_id)?;
-                    println!("  ${path}: {type_name} {:?} {:?}", variable.location, variable.bits);
+                    let bits = variable.bits.map(|bits| format!(", {bits:?}")).unwrap_or_default();
+                    println!("  ${path}: {type_name}, {}{bits}", variable.location);
                 }
                 Err(error) => println!("  ${path}: {error}"),
             }

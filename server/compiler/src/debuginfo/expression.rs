@@ -171,7 +171,9 @@ impl<'i> Machine<'_, '_, 'i> {
             }
             Operation::EntryValue { expression } => self.entry_value(expression),
             Operation::TLS => Err(unsupported("it is a variable of the thread, which is not supported yet")),
-            Operation::ParameterRef { .. } | Operation::VariableValue { .. } | Operation::Call { .. } => {
+            // A parameter that this copy of the function no longer has; only callers could tell its value.
+            Operation::ParameterRef { .. } => Err(NoLocation::OptimisedOut),
+            Operation::VariableValue { .. } | Operation::Call { .. } => {
                 Err(unsupported("its location refers to that of another variable"))
             }
             _ => Err(unsupported("its location is computed in an unusual way")),

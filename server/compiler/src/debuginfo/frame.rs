@@ -21,7 +21,7 @@ impl<'i> Dwarf<'i> {
         let scene = Scene { die: &die, nesting: scene.nesting + 1, ..scene };
         let expression = match value {
             AttributeValue::Exprloc(expression) => expression,
-            value => self.listed_expression(&die, value, scene.pc)?.ok_or(NoLocation::OptimisedOut)?,
+            list => self.listed_expression(&die, &die, list, scene)?.ok_or(NoLocation::OptimisedOut)?,
         };
         match self.evaluate(expression, scene, None)? {
             // A register that is named is a frame base that it holds.

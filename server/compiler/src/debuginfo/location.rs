@@ -1,5 +1,7 @@
 //! Where a variable's value lies: our own noun over registers, constants and memory reads. Must not know DWARF.
 
+use std::fmt;
+
 use super::TypeId;
 use super::expression::little_endian;
 
@@ -221,3 +223,66 @@ impl BinaryOp {
         }
     }
 }
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory(address) => write!(f, "memory at {address}"),
+            Self::Value(number) => write!(f, "value {number}"),
+            Self::Bytes(bytes) => write!(f, "bytes {bytes:02x?}"),
+            Self::Pieces(pieces) => {
+                for (index, piece) in pieces.iter().enumerate() {
+                    let separator = if index == 0 { "" } else { ", " };
+                    match &piece.location {
+                        Some(location) => write!(f, "{separator}{} bytes: {location}", piece.size)?,
+                        None => write!(f, "{separator}{} bytes: nowhere", piece.size)?,
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Constant(number) => write!(f, "{}", number.cast_signed()),
+            Self::Address(address) => write!(f, "@{address:#x}"),
+            Self::Register(register) => match REGISTER_NAMES.get(usize::from(*register)) {
+                Some(name) => write!(f, "%{name}"),
+                None => write!(f, "%{register}"),
+            },
+            Self::Given(index) => write!(f, "given{index}"),
+            Self::Load { address, size } => write!(f, "u{}[{address}]", 8 * u32::from(*size)),
+            Self::Binary(op, left, right) => write!(f, "({left} {} {right})", op.symbol()),
+        }
+    }
+}
+
+impl BinaryOp {
+    fn symbol(self) -> &'static str {
+        match self {
+            Self::Add => "+",
+            Self::Sub => "-",
+            Self::Mul => "*",
+            Self::And => "&",
+            Self::Or => "|",
+            Self::Xor => "^",
+            Self::Shl => "<<",
+            Self::Shr => ">>",
+            Self::Sar => ">>>",
+            Self::Eq => "==",
+            Self::Ne => "!=",
+            Self::Lt => "<",
+            Self::Le => "<=",
+            Self::Gt => ">",
+            Self::Ge => ">=",
+        }
+    }
+}
+
+/// By their DWARF numbers (System V psABI, AMD64, figure 3.36).
+const REGISTER_NAMES: [&str; 17] = [
+    "rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rip",
+];

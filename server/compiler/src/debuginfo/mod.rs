@@ -28,6 +28,7 @@ mod subprogram;
 // From a place to values.
 mod expression;
 mod frame;
+mod list;
 mod location;
 mod returns;
 mod scope;
@@ -253,7 +254,9 @@ pub enum VariableError {
         function: String,
     },
     /// No DWARF describes the function.
-    #[error("no debuginfo describes {function}, which may be written in assembly")]
+    #[error(
+        "no debuginfo describes {function}: it may be written in assembly, or merged with a function of the same code"
+    )]
     NotDescribed {
         /// Which.
         function: String,

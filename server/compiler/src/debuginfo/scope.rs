@@ -3,13 +3,12 @@
 use std::collections::BTreeSet;
 
 use gimli::constants as dw;
-use gimli::{AttributeValue, DwTag, Expression};
+use gimli::{AttributeValue, DwTag};
 use shared::limits::{DEBUGINFO_CHAIN_MAX, LimitExceeded};
 
-use super::elf::Bytes;
 use super::expression::{NoLocation, Scene};
 use super::symbol::data_symbol;
-use super::unit::{Die, Dwarf, Value};
+use super::unit::{Die, Dwarf};
 use super::{Availability, DebuginfoError, Expr, Location, Place, Role, ScopedVariable, Variable, VariableError};
 
 /// A name that a block declares.
@@ -64,27 +63,6 @@ impl<'i> Dwarf<'i> {
         Ok(die.filter(|die| die.tag() == dw::DW_TAG_subprogram))
     }
 
-    /// The expression of a location list that holds at `pc`; `None` where none does.
-    pub(super) fn listed_expression(
-        &self,
-        die: &Die<'i>,
-        list: Value<'i>,
-        pc: u64,
-    ) -> Result<Option<Expression<Bytes<'i>>>, DebuginfoError> {
-        let unsupported = || DebuginfoError::Unsupported("its location has an unknown form".to_owned());
-        let mut list = self.sections.attr_locations(&die.unit.dwarf, list)?.ok_or_else(unsupported)?;
-        let mut default = None;
-        while let Some(entry) = list.next()? {
-            self.work.charge(1)?;
-            if entry.range.begin == 0 && entry.range.end == u64::MAX {
-                default = Some(entry.data);
-            } else if (entry.range.begin..entry.range.end).contains(&pc) {
-                return Ok(Some(entry.data));
-            }
-        }
-        Ok(default)
-    }
-
     fn located(
         &self,
         die: &Die<'i>,
@@ -111,6 +89,7 @@ impl<'i> Dwarf<'i> {
         if let Some((owner, value)) = self.inherited(die, dw::DW_AT_const_value)? {
             return match value {
                 AttributeValue::Block(bytes) => Ok(Location::of_bytes(bytes.slice())),
+                AttributeValue::Data16(number) => Ok(Location::of_bytes(&number.to_le_bytes())),
                 AttributeValue::Sdata(number) => Ok(Location::Value(Expr::Constant(number.cast_unsigned()))),
                 value => match value.udata_value() {
                     Some(number) => Ok(Location::Value(Expr::Constant(number))),
@@ -124,7 +103,7 @@ impl<'i> Dwarf<'i> {
         let scene = Scene { die: &owner, subprogram, pc: place.pc, entry_pc: place.function.address, nesting: 0 };
         let expression = match value {
             AttributeValue::Exprloc(expression) => expression,
-            list => self.listed_expression(&owner, list, place.pc)?.ok_or(NoLocation::OptimisedOut)?,
+            list => self.listed_expression(die, &owner, list, scene)?.ok_or(NoLocation::OptimisedOut)?,
         };
         self.evaluate(expression, scene, None)
     }

@@ -18,6 +18,12 @@ const NAMED_TYPES: [DwTag; 6] = [
     dw::DW_TAG_enumeration_type,
 ];
 
+/// How far `.debug_info` is searched for one mention of a name before it is searched for the next.
+const SEARCH_WINDOW_BYTES: usize = 1 << 20;
+
+/// How many mentions are searched for. A short name is the end of many others.
+const MENTIONS_MAX: usize = 64;
+
 impl<'i> Dwarf<'i> {
     pub(super) fn type_name(&self, id: TypeId) -> Result<String, DebuginfoError> {
         let mut name = String::new();
@@ -66,31 +72,25 @@ impl<'i> Dwarf<'i> {
         if let Some(found) = self.types.borrow().get(&key) {
             return Ok(*found);
         }
-        let spellings = self.string_offsets(name)?;
-        let mut found = None;
-        for &unit in self.unit_offsets()? {
-            let mut children = self.children(&self.root(&self.unit(unit)?)?)?;
-            while found.is_none()
-                && let Some(child) = children.next_of(|tag| tags.contains(&tag))?
-            {
-                if self.is_named(&child, name, &spellings)? && !child.has(dw::DW_AT_declaration) {
-                    found = Some(self.own_type_id(&child));
-                }
-            }
-            if found.is_some() {
-                break;
-            }
-        }
+        let found = self.search_units(tags, name)?;
         self.types.borrow_mut().insert(key, found);
         Ok(found)
     }
 
-    /// Where in `.debug_str` the name stands: also as the end of another, as linkers share tails.
-    fn string_offsets(&self, name: &str) -> Result<Vec<usize>, DebuginfoError> {
-        let strings = self.sections.debug_str.reader();
-        self.work.charge(strings.len() / 16)?;
-        let text = [name.as_bytes(), b"\0"].concat();
-        Ok(strings.slice().find_iter(&text).collect())
+    fn search_units(&self, tags: &[DwTag], name: &str) -> Result<Option<TypeId>, DebuginfoError> {
+        let spelled = Spelled::new(self, name)?;
+        let mut from = 0;
+        while let Some(offset) = spelled.next_mention(self, from)? {
+            let Some(unit) = self.unit_around(offset)? else { return Ok(None) };
+            let mut children = self.children(&self.root(&unit)?)?;
+            while let Some(child) = children.next_of(|tag| tags.contains(&tag))? {
+                if self.is_named(&child, name, &spelled.offsets)? && !child.has(dw::DW_AT_declaration) {
+                    return Ok(Some(self.own_type_id(&child)));
+                }
+            }
+            from = unit.end();
+        }
+        Ok(None)
     }
 
     fn is_named(&self, die: &Die<'i>, name: &str, spellings: &[usize]) -> Result<bool, DebuginfoError> {
@@ -120,9 +120,11 @@ impl<'i> Dwarf<'i> {
                 text.push(' ');
                 text.push_str(qualifier.keyword());
             }
+            // However many dimensions it has.
             Type::Array { element, .. } => {
+                let brackets = if element.is_dimension_of(id) { "" } else { "[]" };
                 self.spell(element, depth + 1, text)?;
-                text.push_str("[]");
+                text.push_str(brackets);
             }
             Type::Pointer { to } => match self.type_of(to)? {
                 Type::Function { returns, parameters } => {
@@ -159,6 +161,51 @@ impl<'i> Dwarf<'i> {
         }
         text.push(')');
         Ok(())
+    }
+}
+
+/// How `.debug_info` may mention a name, so that units that do not are never read.
+struct Spelled {
+    /// Where in `.debug_str` the name stands: also as the end of another, as linkers share tails.
+    offsets: Vec<usize>,
+    /// The bytes of a mention; any of them.
+    mentions: Vec<Vec<u8>>,
+    /// Names are also mentioned by their number in a table, or there are too many to search for: any unit may have it.
+    countless: bool,
+}
+
+impl Spelled {
+    fn new(dwarf: &Dwarf<'_>, name: &str) -> Result<Self, DebuginfoError> {
+        let strings = dwarf.sections.debug_str.reader();
+        dwarf.work.charge(strings.len() / 16)?;
+        let text = [name.as_bytes(), b"\0"].concat();
+        let offsets: Vec<usize> = strings.slice().find_iter(&text).collect();
+        // DW_FORM_strp has 4 bytes, and the same 4 in front in the 64-bit format.
+        let mut mentions: Vec<Vec<u8>> = offsets.iter().map(|&offset| offset.to_le_bytes()[..4].to_vec()).collect();
+        mentions.push(text);
+        let countless = !dwarf.sections.debug_str_offsets.reader().is_empty() || mentions.len() > MENTIONS_MAX;
+        Ok(Self { offsets, mentions, countless })
+    }
+
+    /// The next place of `.debug_info` at or after `from` that may mention the name.
+    fn next_mention(&self, dwarf: &Dwarf<'_>, mut from: usize) -> Result<Option<usize>, DebuginfoError> {
+        let info = dwarf.sections.debug_info.reader().slice();
+        if self.countless {
+            return Ok((from < info.len()).then_some(from));
+        }
+        while let Some(rest) = info.get(from..).filter(|rest| !rest.is_empty()) {
+            let mut nearest = None;
+            for mention in &self.mentions {
+                let window = &rest[..rest.len().min(nearest.unwrap_or(SEARCH_WINDOW_BYTES) + mention.len() - 1)];
+                dwarf.work.charge(window.len() / 16)?;
+                nearest = window.find(mention).or(nearest);
+            }
+            if let Some(nearest) = nearest {
+                return Ok(Some(from + nearest));
+            }
+            from += SEARCH_WINDOW_BYTES.min(rest.len());
+        }
+        Ok(None)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bstr::ByteSlice as _;
 use object::LittleEndian;
 use object::elf;
 use object::read::elf::Sym as _;
@@ -9,6 +10,7 @@ use shared::limits::DEBUGINFO_NAME_BYTES_MAX;
 use shared::target::{glob_matches, is_glob};
 
 use super::elf::Image;
+use super::unit::damaged;
 use super::work::Work;
 use super::{DebuginfoError, Function, Functions, ObjectKind, Refusal};
 
@@ -56,8 +58,9 @@ impl<'i> Symbols<'i> {
             ftrace_locations: Vec::new(),
         };
         let kernel = image.object.kind == ObjectKind::Kernel;
+        let names = names(image);
         for symbol in image.symbol_table().iter() {
-            let name = symbol_name(image, symbol, work)?;
+            let name = symbol_name(names, symbol, work)?;
             if symbol.st_type() == elf::STT_FUNC {
                 symbols.functions.extend(FunctionSymbol::new(image, symbol, name));
             } else if let Some(function) = name.strip_prefix(BLOCKLIST_ENTRY).filter(|_| kernel) {
@@ -132,9 +135,10 @@ impl<'i> Symbols<'i> {
 /// The address of a global variable by its symbol; `None` where there is none, or several.
 pub(super) fn data_symbol(image: &Image<'_>, name: &str, work: &Work) -> Result<Option<u64>, DebuginfoError> {
     let mut found = BTreeSet::new();
+    let names = names(image);
     for symbol in image.symbol_table().iter() {
         let is_data = symbol.st_type() == elf::STT_OBJECT && symbol.st_shndx(LittleEndian) != elf::SHN_UNDEF;
-        if is_data && !symbol.is_local() && symbol_name(image, symbol, work)? == name {
+        if is_data && !symbol.is_local() && symbol_name(names, symbol, work)? == name {
             found.insert(symbol.st_value(LittleEndian));
         }
     }
@@ -185,18 +189,18 @@ impl<'i> FunctionSymbol<'i> {
     }
 }
 
+/// The string table of the symbol table.
+fn names<'i>(image: &'i Image<'_>) -> &'i [u8] {
+    let section = image.section_numbered(image.symbol_table().string_section().0);
+    section.and_then(|section| section.data.as_deref()).unwrap_or_default()
+}
+
 /// A symbol's name; empty where it is no text.
-fn symbol_name<'i>(
-    image: &'i Image<'_>,
-    symbol: &elf::Sym64<LittleEndian>,
-    work: &Work,
-) -> Result<&'i str, DebuginfoError> {
-    let strings = image.section_numbered(image.symbol_table().string_section().0);
-    let data = strings.and_then(|section| section.data.as_deref()).unwrap_or_default();
+fn symbol_name<'i>(names: &'i [u8], symbol: &elf::Sym64<LittleEndian>, work: &Work) -> Result<&'i str, DebuginfoError> {
     let start = symbol.st_name(LittleEndian) as usize;
-    let rest = data.get(start..).ok_or_else(|| damaged("a symbol's name lies outside the string table"))?;
+    let rest = names.get(start..).ok_or_else(|| damaged("a symbol's name lies outside the string table"))?;
     let rest = &rest[..rest.len().min(DEBUGINFO_NAME_BYTES_MAX)];
-    let length = rest.iter().position(|&byte| byte == 0).ok_or_else(|| damaged("a symbol's name has no end"))?;
+    let length = rest.find_byte(0).ok_or_else(|| damaged("a symbol's name has no end"))?;
     work.charge(1 + length / 16)?;
     Ok(str::from_utf8(&rest[..length]).unwrap_or_default())
 }
@@ -206,8 +210,4 @@ fn is_mark(name: &str) -> bool {
         || name == FTRACE_LOCATIONS.0
         || name == FTRACE_LOCATIONS.1
         || BLOCKLISTED_RANGES.iter().any(|(start, end)| name == *start || name == *end)
-}
-
-fn damaged(what: &str) -> DebuginfoError {
-    DebuginfoError::Damaged(what.to_owned())
 }

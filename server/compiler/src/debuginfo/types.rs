@@ -166,6 +166,11 @@ impl TypeId {
         let pointers = self.pointers.checked_add(1).ok_or_else(|| unsupported("a pointer has too many levels"))?;
         Ok(Self { pointers, ..self })
     }
+
+    /// Whether it is what indexing an array of several dimensions once gives.
+    pub(super) fn is_dimension_of(self, array: Self) -> bool {
+        self.die == array.die && self.pointers == array.pointers
+    }
 }
 
 impl<'i> Dwarf<'i> {

@@ -61,9 +61,7 @@ pub(super) struct Die<'i> {
 pub(super) struct Children<'d, 'i> {
     dwarf: &'d Dwarf<'i>,
     unit: Rc<Unit<'i>>,
-    /// The entry that was given last, whose own children are still to be stepped over.
-    last: Option<UnitOffset>,
-    next: Option<UnitOffset>,
+    next: Next,
 }
 
 impl<'i> Dwarf<'i> {
@@ -123,17 +121,21 @@ impl<'i> Dwarf<'i> {
     pub(super) fn die_at(&self, offset: u64) -> Result<Die<'i>, DebuginfoError> {
         let outside = || damaged(&format!("a reference to {offset:#x} leads outside of all units"));
         let offset = usize::try_from(offset).map_err(|_| outside())?;
-        let kept = self.units.borrow().range(..=offset).next_back().map(|(_, unit)| Rc::clone(unit));
-        let unit = match kept.filter(|unit| unit.local_offset(offset).is_some()) {
-            Some(unit) => unit,
-            None => {
-                let offsets = self.unit_offsets()?;
-                let before = offsets.partition_point(|&start| start <= offset);
-                self.unit(*before.checked_sub(1).and_then(|index| offsets.get(index)).ok_or_else(outside)?)?
-            }
-        };
+        let unit = self.unit_around(offset)?.ok_or_else(outside)?;
         let local = unit.local_offset(offset).ok_or_else(outside)?;
         self.die(&unit, local)
+    }
+
+    /// The unit that an offset of `.debug_info` lies in.
+    pub(super) fn unit_around(&self, offset: usize) -> Result<Option<Rc<Unit<'i>>>, DebuginfoError> {
+        let kept = self.units.borrow().range(..=offset).next_back().map(|(_, unit)| Rc::clone(unit));
+        if let Some(unit) = kept.filter(|unit| offset < unit.end()) {
+            return Ok(Some(unit));
+        }
+        let offsets = self.unit_offsets()?;
+        let before = offsets.partition_point(|&start| start <= offset).checked_sub(1);
+        let Some(&start) = before.and_then(|index| offsets.get(index)) else { return Ok(None) };
+        self.unit(start).map(|unit| Some(unit).filter(|unit| offset < unit.end()))
     }
 
     pub(super) fn die(&self, unit: &Rc<Unit<'i>>, offset: UnitOffset) -> Result<Die<'i>, DebuginfoError> {
@@ -145,15 +147,15 @@ impl<'i> Dwarf<'i> {
     }
 
     pub(super) fn children<'d>(&'d self, die: &Die<'i>) -> Result<Children<'d, 'i>, DebuginfoError> {
-        let mut next = None;
+        let mut next = Next::Nowhere;
         if die.entry.has_children() {
             let mut raw = die.unit.dwarf.entries_raw(Some(die.entry.offset()))?;
             if let Some(abbreviation) = self.abbreviation(&mut raw)? {
                 raw.skip_attributes(abbreviation.attributes())?;
             }
-            next = Some(raw.next_offset());
+            next = Next::At(raw.next_offset());
         }
-        Ok(Children { dwarf: self, unit: Rc::clone(&die.unit), last: None, next })
+        Ok(Children { dwarf: self, unit: Rc::clone(&die.unit), next })
     }
 
     /// The entry that this one completes: its abstract origin, or its specification.
@@ -276,6 +278,11 @@ impl<'i> Unit<'i> {
         self.dwarf.header.debug_info_offset().map_or(0, |offset| offset.0)
     }
 
+    /// Where the next unit begins.
+    pub(super) fn end(&self) -> usize {
+        self.offset() + self.dwarf.header.length_including_self()
+    }
+
     fn local_offset(&self, offset: usize) -> Option<UnitOffset> {
         DebugInfoOffset(offset).to_unit_offset(&self.dwarf.header)
     }
@@ -305,45 +312,69 @@ impl<'i> Die<'i> {
     }
 }
 
-impl<'d, 'i> Children<'d, 'i> {
-    /// The next child of a wanted kind. Others are stepped over without reading what they say.
+impl<'i> Children<'_, 'i> {
+    /// The next child of a wanted kind. What others say is not read.
     pub(super) fn next_of(&mut self, wanted: impl Fn(DwTag) -> bool) -> Result<Option<Die<'i>>, DebuginfoError> {
-        if let Some(last) = self.last.take() {
-            self.next = Some(self.after(last)?);
-        }
-        while let Some(offset) = self.next.take() {
+        while let Some(offset) = self.next.resolve(self.dwarf, &self.unit.dwarf)? {
+            self.next = Next::Nowhere;
             let mut raw = self.unit.dwarf.entries_raw(Some(offset))?;
             let Some(abbreviation) = self.dwarf.abbreviation(&mut raw)? else { break };
             if wanted(abbreviation.tag()) {
-                self.last = Some(offset);
-                return self.dwarf.die(&self.unit, offset).map(Some);
+                let mut attributes = Vec::new();
+                raw.read_attributes(abbreviation.attributes(), &mut attributes)?;
+                let sibling = attributes.iter().find_map(sibling);
+                self.next = Next::after(abbreviation, sibling, raw.next_offset());
+                let entry = Entry::new(abbreviation.tag(), abbreviation.has_children(), attributes, offset);
+                return Ok(Some(Die { unit: Rc::clone(&self.unit), entry }));
             }
-            self.next = Some(self.after(offset)?);
+            let named_sibling = abbreviation.has_children() && abbreviation.attributes().iter().any(names_sibling);
+            let mut found = None;
+            if named_sibling {
+                for specification in abbreviation.attributes() {
+                    found = found.or(sibling(&raw.read_attribute(*specification)?));
+                }
+            } else {
+                raw.skip_attributes(abbreviation.attributes())?;
+            }
+            self.next = Next::after(abbreviation, found, raw.next_offset());
         }
         Ok(None)
     }
+}
 
-    /// Where the sibling of an entry is: DW_AT_sibling says so, or all descendants are stepped over.
-    fn after(&self, offset: UnitOffset) -> Result<UnitOffset, DebuginfoError> {
-        let mut raw = self.unit.dwarf.entries_raw(Some(offset))?;
-        let Some(abbreviation) = self.dwarf.abbreviation(&mut raw)? else { return Ok(raw.next_offset()) };
-        if !abbreviation.has_children() {
-            raw.skip_attributes(abbreviation.attributes())?;
-            return Ok(raw.next_offset());
+/// Where a list of children goes on.
+enum Next {
+    Nowhere,
+    /// At this entry.
+    At(UnitOffset),
+    /// After the list of children that begins here.
+    AfterList(UnitOffset),
+}
+
+impl Next {
+    /// After an entry whose attributes end at `end`: at the sibling that it names, if that lies ahead.
+    fn after(abbreviation: &Abbreviation, sibling: Option<UnitOffset>, end: UnitOffset) -> Self {
+        match sibling {
+            _ if !abbreviation.has_children() => Self::At(end),
+            Some(sibling) if sibling > end => Self::At(sibling),
+            _ => Self::AfterList(end),
         }
-        let mut sibling = None;
-        for specification in abbreviation.attributes() {
-            let attribute = raw.read_attribute(*specification)?;
-            if let (dw::DW_AT_sibling, AttributeValue::UnitRef(offset)) = (attribute.name(), attribute.value()) {
-                sibling = Some(offset);
-            }
-        }
-        if let Some(sibling) = sibling.filter(|&sibling| sibling > raw.next_offset()) {
-            return Ok(sibling);
-        }
+    }
+
+    fn resolve<'i>(
+        &self,
+        dwarf: &Dwarf<'i>,
+        unit: &gimli::Unit<Bytes<'i>>,
+    ) -> Result<Option<UnitOffset>, DebuginfoError> {
+        let start = match *self {
+            Self::Nowhere => return Ok(None),
+            Self::At(offset) => return Ok(Some(offset)),
+            Self::AfterList(start) => start,
+        };
+        let mut raw = unit.entries_raw(Some(start))?;
         let mut depth = 1_u64;
         while depth > 0 {
-            match self.dwarf.abbreviation(&mut raw)? {
+            match dwarf.abbreviation(&mut raw)? {
                 None => depth -= 1,
                 Some(abbreviation) => {
                     raw.skip_attributes(abbreviation.attributes())?;
@@ -351,7 +382,18 @@ impl<'d, 'i> Children<'d, 'i> {
                 }
             }
         }
-        Ok(raw.next_offset())
+        Ok(Some(raw.next_offset()))
+    }
+}
+
+fn names_sibling(specification: &gimli::AttributeSpecification) -> bool {
+    specification.name() == dw::DW_AT_sibling
+}
+
+fn sibling(attribute: &gimli::Attribute<Bytes<'_>>) -> Option<UnitOffset> {
+    match (attribute.name(), attribute.value()) {
+        (dw::DW_AT_sibling, AttributeValue::UnitRef(offset)) => Some(offset),
+        _ => None,
     }
 }
 
