@@ -77,7 +77,7 @@ impl World {
                 assert!(globals.write(offset, &bytes), "the scalar has its place");
             }
         }
-        globals.write(session::STATE, &(SessionState::Running as u64).to_ne_bytes());
+        assert!(globals.write(session::STATE, &(SessionState::Running as u64).to_ne_bytes()), "the word has its place");
         let program: &mut RawTracePoint = ebpf.program_mut("h0").expect("the program").try_into().expect("its type");
         program.load().map_err(|error| format!("verifier: {error:?}"))?;
         program.test_run(RawTracePointRunOptions::default()).map_err(|error| say("run", &error))?;

@@ -8,6 +8,7 @@ pub mod stand;
 
 pub mod debuginfod;
 pub mod guest;
+pub mod tapwired;
 
 pub mod cache;
 pub mod kernels;

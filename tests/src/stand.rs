@@ -2,11 +2,14 @@
 //!
 //! `cargo xtask vm` and the kernel tests both start here, so that what is tried by hand is what is tested.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
 
 use crate::debuginfod::Debuginfod;
-use crate::guest::{Config, Guest, GuestFile};
+use crate::guest::{self, Config, Guest, GuestFile};
 use crate::packages::Unpacked;
+use crate::tapwired::{Debuginfo, Tapwired};
 use crate::workspace;
 
 /// A guest that can run the client, and what serves it. Ends, as a whole, when it is dropped.
@@ -14,9 +17,14 @@ use crate::workspace;
 pub struct Stand {
     /// The host that runs scripts.
     pub guest: Guest,
+    /// Compiles for the guest, which reaches it at [`SERVER`].
+    pub tapwired: Tapwired,
     /// Serves the guest's debuginfo to the compile server.
     pub debuginfod: Debuginfod,
 }
+
+/// The environment variable of the guest that names the compile server, for `--use-server=$TAPWIRED`.
+pub const SERVER: &str = "TAPWIRED";
 
 impl Stand {
     /// Builds the client, starts the servers and boots the guest, with `files` beside the client.
@@ -25,13 +33,27 @@ impl Stand {
     /// When one of these fails.
     pub fn start(kernel: &Unpacked, files: &[GuestFile]) -> Result<Self> {
         let debuginfod = Debuginfod::of_kernel(kernel)?;
-        // The compile server's place: make the certificates of its roles, start it with `debuginfod.url()`, and add the
-        // client's certificates and configuration to the guest's files; the guest reaches it at `guest::HOST`.
+        let tapwired = Tapwired::start(Debuginfo { urls: &[debuginfod.url()], directories: &[] })?;
         let mut guest_files = client()?;
+        guest_files.extend(tree(&tapwired.client_dir(), "/etc/tapwire")?);
+        let profile = format!("export {SERVER}={}:{}\n", guest::HOST, tapwired.port());
+        guest_files.push(GuestFile::bytes(guest::PROFILE, 0o644, profile));
         guest_files.extend_from_slice(files);
         let guest = Guest::boot(&Config { files: &guest_files, ..Config::new(kernel) })?;
-        Ok(Self { guest, debuginfod })
+        Ok(Self { guest, tapwired, debuginfod })
     }
+}
+
+/// A directory tree of this host, at a place in the guest.
+fn tree(from: &Path, to: &str) -> Result<Vec<GuestFile>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
+        let path = entry?.path();
+        let name = path.file_name().context("a directory's entry has a name")?.to_string_lossy();
+        let to = format!("{to}/{name}");
+        if path.is_dir() { files.extend(tree(&path, &to)?) } else { files.push(GuestFile::host(&to, &path)?) }
+    }
+    Ok(files)
 }
 
 /// The client's binaries, where a package would install them.

@@ -28,22 +28,34 @@ pub fn cargo() -> Command {
     command
 }
 
-/// Builds the client as it is shipped, optimised and without a single shared library. Returns the paths of its
-/// binaries, `taprun` and `tapwire`.
+/// Builds the client without a single shared library, as it is shipped, but as quickly as tests are built. Returns the paths
+/// of its binaries, `taprun` and `tapwire`.
 ///
 /// # Errors
 /// When it does not build; cargo's own words go to stderr.
 pub fn static_client() -> Result<Vec<PathBuf>> {
     let flags = format!(r#"target.{TARGET}.rustflags=["-C","target-feature=+crt-static"]"#);
-    build(&["--release", "--target", TARGET, "--package", "tapwire-client", "--bins", "--config", &flags])
+    build(&["--target", TARGET, "--package", "tapwire-client", "--bins", "--config", &flags])
 }
 
-/// Builds the binaries of another package of the workspace, optimised as for a release, and returns their paths.
+/// How a binary is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// As tests are.
+    Dev,
+    /// As it is shipped, for measuring.
+    Release,
+}
+
+/// Builds the binaries of a package of the workspace, and returns their paths.
 ///
 /// # Errors
 /// When it does not build; cargo's own words go to stderr.
-pub fn binaries(package: &str) -> Result<Vec<PathBuf>> {
-    build(&["--release", "--package", package, "--bins"])
+pub fn binaries(package: &str, profile: Profile) -> Result<Vec<PathBuf>> {
+    match profile {
+        Profile::Dev => build(&["--package", package, "--bins"]),
+        Profile::Release => build(&["--package", package, "--bins", "--release"]),
+    }
 }
 
 /// Runs `cargo build` with `arguments` and returns the executables that it made or found fresh, sorted by name.

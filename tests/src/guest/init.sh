@@ -35,6 +35,7 @@ until [ "$(cat /sys/class/net/eth0/carrier)" = 1 ]; do
     sleep 0.02
 done
 ip route add default via 10.0.2.2
+[ ! -r /etc/profile ] || . /etc/profile
 set +e
 
 # The ports of a virtio serial device turn up some time after its driver.

@@ -30,6 +30,9 @@ use self::stream::Stream;
 use crate::packages::Unpacked;
 use crate::process::{self, Log, Tied};
 
+/// A shell script that the guest runs before any command; what it exports, commands find in their environment.
+pub const PROFILE: &str = "/etc/profile";
+
 /// The host's loopback, as the guest sees it.
 pub const HOST: &str = "10.0.2.2";
 
