@@ -310,8 +310,8 @@ impl Parser<'_> {
                 .fail(diagnostic.help("the type of the result stands before the parameters: `function f:long(…)`"));
         }
         let (priority, span) = self.expect_signed()?;
-        if priority < 0 {
-            self.report(Diagnostic::error("parse/negative-priority", span, "a priority is not negative"));
+        if priority <= 0 {
+            self.report(Diagnostic::error("parse/priority", span, "a priority is at least 1"));
         }
         Ok(priority)
     }
