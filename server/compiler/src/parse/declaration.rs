@@ -20,6 +20,7 @@ impl Parser<'_> {
         let mut file = Stapfile::default();
         while !self.is_end() {
             let start = self.at();
+            self.blocks.clear();
             if self.declaration(&mut file.items).is_err() {
                 if self.at() == start {
                     self.advance();

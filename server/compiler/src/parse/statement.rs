@@ -22,12 +22,17 @@ impl Parser<'_> {
             }
             statements.push(self.statement());
         }
-        self.advance();
+        let close = self.advance();
+        self.blocks.push((open, close));
         Ok(Block { statements, span: self.since(start) })
     }
 
     fn report_unclosed(&mut self, open: Token) {
-        let diagnostic = self.unexpected("`}`").also(open.span, "this `{` is not closed");
+        let mut diagnostic = self.unexpected("`}`").also(open.span, "this `{` is not closed");
+        if let Some((open, close)) = self.misindented() {
+            diagnostic = diagnostic.also(open.span, "or it is this one that is not closed…");
+            diagnostic = diagnostic.also(close.span, "…and this `}`, which stands elsewhere, belongs to another");
+        }
         // Blocks around this one miss their ends at the same place: once is enough.
         let _: Parsed<()> = self.fail(diagnostic);
     }
