@@ -240,7 +240,7 @@ impl Parser<'_> {
                 value.extend_from_slice(text.as_bytes());
                 continue;
             }
-            let (part, errors) = literal::string(text.get(1..text.len() - 1).unwrap_or(""));
+            let (part, errors) = literal::string(text.get(1..text.len().saturating_sub(1)).unwrap_or(""));
             value.extend_from_slice(&part);
             for error in errors {
                 let offset = token.span.start + 1;
@@ -462,12 +462,15 @@ impl Parser<'_> {
         })
     }
 
-    /// The white space before the line of a token, and whether the token is the first of its line.
-    fn indentation(&self, token: Token) -> (&str, bool) {
-        let text = self.sources.get(token.span.source).text.get(..token.span.start as usize).unwrap_or("");
-        let line = text.rsplit('\n').next().unwrap_or("");
-        let rest = line.trim_start();
-        (&line[..line.len() - rest.len()], rest.is_empty())
+    /// How far the line of a token is indented, and whether the token is the first of its line.
+    fn indentation(&self, token: Token) -> (usize, bool) {
+        const LINE_BYTES_MAX: usize = 200;
+        let text = self.sources.get(token.span.source).text.as_bytes();
+        let end = (token.span.start as usize).min(text.len());
+        let near = &text[end.saturating_sub(LINE_BYTES_MAX)..end];
+        let line = near.rsplit(|&byte| byte == b'\n').next().unwrap_or(near);
+        let indentation = line.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        (indentation, indentation == line.len())
     }
 
     /// Brackets that were opened since a token and not closed.

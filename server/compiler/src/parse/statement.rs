@@ -16,11 +16,12 @@ impl Parser<'_> {
         let open = self.expect(Symbol::BraceOpen)?;
         let mut statements = Vec::new();
         while !self.is(Symbol::BraceClose) {
-            if self.is_end() || self.is_declaration() && !self.skip_misplaced_global() {
+            if !self.is_end() && !self.is_declaration() {
+                statements.push(self.statement());
+            } else if !self.skip_misplaced_global() {
                 self.report_unclosed(open);
                 return Ok(Block { statements, span: self.since(start) });
             }
-            statements.push(self.statement());
         }
         let close = self.advance();
         self.blocks.push((open, close));

@@ -177,7 +177,7 @@ fn misspelt_declarations_have_neighbours() {
 #[test]
 fn a_global_inside_a_block_is_no_missing_brace() {
     check(
-        "probe a { global x = 1; y } probe b { }",
+        "probe a { global x = 1; y } probe b { global z }",
         "
         probe a {
           y;
@@ -186,6 +186,8 @@ fn a_global_inside_a_block_is_no_missing_brace() {
         }
         error[parse/misplaced-global]: a global is declared outside of probes and functions
           1:11 `global`
+        error[parse/misplaced-global]: a global is declared outside of probes and functions
+          1:39 `global`
         ",
     );
 }
