@@ -39,6 +39,9 @@ pub const SCRIPT_NESTING_MAX: usize = 256;
 /// Macros being expanded inside one another. SystemTap's own library stays below ten.
 pub const MACRO_NESTING_MAX: usize = 64;
 
+/// Parameters of one macro: each name in its body is compared with them. SystemTap's own macros have up to nine.
+pub const MACRO_PARAMETERS_MAX: usize = 32;
+
 /// Bytes that brace expansion (`{a,b}.{c,d}`) may make of the probe points of one script: sixteen braces of two make 65,536.
 pub const BRACE_BYTES_MAX: usize = 16 << 20;
 

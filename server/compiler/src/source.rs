@@ -4,6 +4,8 @@
 //! text of the file that it was written in, at the same offsets, and the place that called for it. A span into it says
 //! both; [`Sources::report`] turns it into labels that a client can show without knowing of expansions.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use shared::diagnostic::{Diagnostic, Label, Report, Source, SourceId, Span};
 use shared::ir::Location;
 
@@ -34,7 +36,7 @@ pub struct LineColumn {
     pub column: u32,
 }
 
-/// The ids of texts are below, so that they are indices into [`Report::sources`]; the ids of expansions start here.
+/// The ids of texts are below, those of expansions start here.
 ///
 /// A call is read before what it expands to: of two sources, the one that was called from within the other has the larger id.
 const EXPANSION_FIRST: u32 = 1 << 31;
@@ -134,15 +136,24 @@ impl Sources {
         std::iter::successors(Some(span), |span| self.expansion(span.source).map(|expansion| expansion.call)).skip(1)
     }
 
-    /// What a client is to be told: the diagnostics in the order of their places, with the way through every expansion.
+    /// What a client is to be told: the diagnostics in the order of their places, with the way through every expansion, and
+    /// the texts they speak of.
     #[must_use]
     pub fn report(&self, mut diagnostics: Vec<Diagnostic>) -> Report {
         diagnostics.sort_by_key(|diagnostic| {
             let span = diagnostic.labels.first().map(|label| label.span);
             span.map(|span| self.calls(span).last().unwrap_or(span)).map_or((1, None), |span| (0, Some(span)))
         });
-        let diagnostics = diagnostics.into_iter().map(|diagnostic| self.explain(diagnostic)).collect();
-        Report { sources: self.texts.clone(), diagnostics }
+        let mut diagnostics: Vec<Diagnostic> =
+            diagnostics.into_iter().map(|diagnostic| self.explain(diagnostic)).collect();
+        let labels = || diagnostics.iter().flat_map(|diagnostic| &diagnostic.labels);
+        let spoken_of: BTreeSet<SourceId> = labels().map(|label| label.span.source).collect();
+        let sources = spoken_of.iter().map(|&id| self.get(id).clone()).collect();
+        let ids: BTreeMap<SourceId, SourceId> = spoken_of.into_iter().zip((0..).map(SourceId)).collect();
+        for label in diagnostics.iter_mut().flat_map(|diagnostic| &mut diagnostic.labels) {
+            label.span.source = ids.get(&label.span.source).copied().unwrap_or(label.span.source);
+        }
+        Report { sources, diagnostics }
     }
 
     /// Puts every label where its text is written; adds a label for each call that led to the first one.
@@ -197,6 +208,17 @@ mod tests {
         assert_eq!(sources.cover(span(outer, 0, 1), span(inner, 9, 10)), span(outer, 0, 8));
         assert_eq!(sources.cover(span(script, 0, 1), span(inner, 9, 10)), span(script, 0, 10));
         assert_eq!(sources.cover(span(inner, 9, 10), span(script, 13, 14)), span(script, 4, 14));
+    }
+
+    #[test]
+    fn a_report_holds_the_texts_it_speaks_of() {
+        let (mut sources, script, ..) = nested();
+        sources.add("other", "nothing");
+        let third = sources.add("third", "abc");
+        let wrong = Diagnostic::error("parse/test", span(third, 1, 2), "wrong").also(span(script, 0, 1), "");
+        let report = sources.report(vec![wrong]);
+        assert_eq!(report.sources, [sources.get(script).clone(), sources.get(third).clone()]);
+        assert_eq!(report.diagnostics[0].labels[0].span, span(SourceId(1), 1, 2));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The tree of a script as it was written, after macros and conditionals: the noun between parse and elaborate.
 //!
 //! Names are not resolved and types not known. Every node carries its place. The words are SystemTap's (langref, stap(1)).
-//! The text form, `-p1`, is their `Display` (`print`): a script again, which parses back to the same tree. Whoever walks a tree may
-//! recurse: its height is bounded (`SCRIPT_NESTING_MAX`).
+//! The text form, `-p1`, is what `Display` writes (`print`): a script again, which parses back to the same tree. A tree is
+//! no higher than `SCRIPT_NESTING_MAX`, so whoever walks it may recurse.
 
 use bstr::BString;
 use shared::diagnostic::Span;

@@ -35,6 +35,8 @@ pub(super) struct Parser<'a> {
     pub(super) context: Context,
     /// What brace expansion has made so far.
     pub(super) brace_bytes: usize,
+    /// The braces of every block of the declaration that have met, the inner before the outer.
+    pub(super) blocks: Vec<(Token, Token)>,
 }
 
 /// What a statement stands in.
@@ -67,6 +69,7 @@ impl<'a> Parser<'a> {
             deepest: 0,
             context: Context::default(),
             brace_bytes: 0,
+            blocks: Vec::new(),
         }
     }
 
@@ -237,7 +240,7 @@ impl Parser<'_> {
                 value.extend_from_slice(text.as_bytes());
                 continue;
             }
-            let (part, errors) = literal::string(text.get(1..text.len() - 1).unwrap_or(""));
+            let (part, errors) = literal::string(text.get(1..text.len().saturating_sub(1)).unwrap_or(""));
             value.extend_from_slice(&part);
             for error in errors {
                 let offset = token.span.start + 1;
@@ -422,7 +425,11 @@ impl Parser<'_> {
                     self.advance();
                     return;
                 }
-                TokenKind::Keyword(keyword) if braces == 0 && starts_statement(keyword) && self.at > start => return,
+                TokenKind::Keyword(keyword)
+                    if starts_statement(keyword) && !inside && self.at > error && self.at > start =>
+                {
+                    return;
+                }
                 TokenKind::Name | TokenKind::At | TokenKind::Keyword(_)
                     if self.at > start && (!inside || self.at == error) && self.starts_line() =>
                 {
@@ -444,6 +451,28 @@ impl Parser<'_> {
         last.source == next.source && self.sources.text(between).contains('\n')
     }
 
+    /// Two braces that met, but probably should not have: the closing one begins a line that is indented in another way than
+    /// that of the opening one.
+    pub(super) fn misindented(&self) -> Option<(Token, Token)> {
+        const BLOCKS_MAX: usize = 1000;
+        self.blocks.iter().take(BLOCKS_MAX).copied().find(|(open, close)| {
+            let (open, _) = self.indentation(*open);
+            let (close, first) = self.indentation(*close);
+            first && open != close
+        })
+    }
+
+    /// How far the line of a token is indented, and whether the token is the first of its line.
+    fn indentation(&self, token: Token) -> (usize, bool) {
+        const LINE_BYTES_MAX: usize = 200;
+        let text = self.sources.get(token.span.source).text.as_bytes();
+        let end = (token.span.start as usize).min(text.len());
+        let near = &text[end.saturating_sub(LINE_BYTES_MAX)..end];
+        let line = near.rsplit(|&byte| byte == b'\n').next().unwrap_or(near);
+        let indentation = line.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        (indentation, indentation == line.len())
+    }
+
     /// Brackets that were opened since a token and not closed.
     fn brackets_since(&self, start: usize) -> usize {
         let read = self.tokens[start.min(self.at)..self.at].iter().map(|token| token.kind);
@@ -456,12 +485,13 @@ impl Parser<'_> {
     /// After an error between parentheses whose first token was `start`: behind the `)`, or before what can only stand
     /// behind it.
     pub(super) fn skip_parentheses(&mut self, start: usize) {
+        let error = self.at;
         let mut level = self.brackets_since(start);
         while !self.is_end() && !self.is_declaration() {
             let kind = self.peek().kind;
             match kind {
                 TokenKind::Symbol(Symbol::BraceOpen | Symbol::BraceClose) => return,
-                TokenKind::Keyword(keyword) if starts_statement(keyword) => return,
+                TokenKind::Keyword(keyword) if starts_statement(keyword) && self.at > error => return,
                 TokenKind::Symbol(Symbol::ParenClose) if level == 0 => {
                     self.advance();
                     return;

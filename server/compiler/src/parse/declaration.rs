@@ -20,6 +20,7 @@ impl Parser<'_> {
         let mut file = Stapfile::default();
         while !self.is_end() {
             let start = self.at();
+            self.blocks.clear();
             if self.declaration(&mut file.items).is_err() {
                 if self.at() == start {
                     self.advance();
@@ -310,8 +311,8 @@ impl Parser<'_> {
                 .fail(diagnostic.help("the type of the result stands before the parameters: `function f:long(…)`"));
         }
         let (priority, span) = self.expect_signed()?;
-        if priority < 0 {
-            self.report(Diagnostic::error("parse/negative-priority", span, "a priority is not negative"));
+        if priority <= 0 {
+            self.report(Diagnostic::error("parse/priority", span, "a priority is at least 1"));
         }
         Ok(priority)
     }

@@ -42,7 +42,9 @@ const IDIOMS: &[(&[&str], &str)] = &[
 impl Parser<'_> {
     /// Says that a `%{ … %}` cannot be, and what can be in its place.
     pub(super) fn refuse_embedded(&mut self, token: Token) {
+        const TEXT_BYTES_MAX: usize = 16 << 10;
         let text = self.text(token);
+        let text = &text[..text.floor_char_boundary(TEXT_BYTES_MAX)];
         let message = "embedded C cannot be compiled: scripts become BPF programs, not kernel modules";
         let open = Span { end: token.span.start + 2, ..token.span };
         let mut diagnostic = Diagnostic::error("parse/embedded-c", open, message);

@@ -156,12 +156,10 @@ impl Parser<'_> {
     fn binary(&mut self, tightness_min: u8) -> Parsed<Expression> {
         let start = self.at();
         let row = self.open_row();
+        let bracketed = self.is(Symbol::BracketOpen) && tightness_min <= IN;
+        let mut left = if bracketed { self.bracketed(start)? } else { self.unary()? };
         // What is looked up or matched is no operand of what binds tighter, nor of another lookup or match.
-        let mut tightness_max = u8::MAX;
-        let mut left = match self.is(Symbol::BracketOpen) && tightness_min <= IN {
-            true => self.bracketed_in(start, &mut tightness_max)?,
-            false => self.unary()?,
-        };
+        let mut tightness_max = if bracketed { IN - 1 } else { u8::MAX };
         while let Some((tightness, infix)) = infix(self.peek().kind)
             && tightness >= tightness_min
         {
@@ -203,10 +201,9 @@ impl Parser<'_> {
     }
 
     /// `[a, *] in t`; also `[a]` alone, which is `a`.
-    fn bracketed_in(&mut self, start: usize, tightness_max: &mut u8) -> Parsed<Expression> {
+    fn bracketed(&mut self, start: usize) -> Parsed<Expression> {
         let mut keys = self.nested(|parser| parser.keys(true))?;
         if self.eat_keyword(Keyword::In) {
-            *tightness_max = IN - 1;
             return self.in_array(start, keys);
         }
         match keys.pop() {

@@ -16,18 +16,24 @@ impl Parser<'_> {
         let open = self.expect(Symbol::BraceOpen)?;
         let mut statements = Vec::new();
         while !self.is(Symbol::BraceClose) {
-            if self.is_end() || self.is_declaration() && !self.skip_misplaced_global() {
+            if !self.is_end() && !self.is_declaration() {
+                statements.push(self.statement());
+            } else if !self.skip_misplaced_global() {
                 self.report_unclosed(open);
                 return Ok(Block { statements, span: self.since(start) });
             }
-            statements.push(self.statement());
         }
-        self.advance();
+        let close = self.advance();
+        self.blocks.push((open, close));
         Ok(Block { statements, span: self.since(start) })
     }
 
     fn report_unclosed(&mut self, open: Token) {
-        let diagnostic = self.unexpected("`}`").also(open.span, "this `{` is not closed");
+        let mut diagnostic = self.unexpected("`}`").also(open.span, "this `{` is not closed");
+        if let Some((open, close)) = self.misindented() {
+            diagnostic = diagnostic.also(open.span, "or it is this one that is not closed…");
+            diagnostic = diagnostic.also(close.span, "…and this `}`, which stands elsewhere, belongs to another");
+        }
         // Blocks around this one miss their ends at the same place: once is enough.
         let _: Parsed<()> = self.fail(diagnostic);
     }

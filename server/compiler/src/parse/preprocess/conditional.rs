@@ -156,7 +156,7 @@ impl Preprocessor<'_> {
             TokenKind::Name if !negative => Operand::Name(text.to_owned()),
             TokenKind::Verbatim if !negative => Operand::String(text.as_bytes().to_vec()),
             TokenKind::String if !negative => {
-                Operand::String(literal::string(text.get(1..text.len() - 1).unwrap_or("")).0.into())
+                Operand::String(literal::string(text.get(1..text.len().saturating_sub(1)).unwrap_or("")).0.into())
             }
             TokenKind::Number => match literal::number(text) {
                 Ok(number) if negative => Operand::Number((number as i64).wrapping_neg()),

@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use shared::diagnostic::Diagnostic;
-use shared::limits::MACRO_NESTING_MAX;
+use shared::diagnostic::{Diagnostic, Span};
+use shared::limits::{MACRO_NESTING_MAX, MACRO_PARAMETERS_MAX};
 
 use super::conditional::Skip;
 use super::{Frame, Macro, Preprocessor};
@@ -56,6 +56,10 @@ impl Preprocessor<'_> {
         self.pull_here();
         loop {
             match self.pull_here() {
+                Some(token) if parameters.len() == MACRO_PARAMETERS_MAX => {
+                    self.report_definition(token, &format!("a macro has at most {MACRO_PARAMETERS_MAX} parameters"));
+                    return None;
+                }
                 Some(token) if token.kind == TokenKind::Name => {
                     parameters.push(self.sources.text(token.span).to_owned());
                 }
@@ -171,11 +175,8 @@ impl Preprocessor<'_> {
 
     /// Reads `(a, b)`. The arguments are expanded where the body uses them, but mean what they mean here.
     fn arguments(&mut self, call: Token, name: &str, definition: &Macro, count: usize) -> Option<Vec<Rc<[Token]>>> {
-        let usage = format!("it is called as `@{name}({})`", definition.parameters.join(", "));
         let Some(open) = self.peek_here().filter(|token| token.kind == TokenKind::Symbol(Symbol::ParenOpen)) else {
-            let message = format!("the macro `@{name}` needs arguments");
-            let diagnostic = Diagnostic::error("parse/macro-arguments", call.span, message);
-            self.report(diagnostic.also(definition.span, "defined here").help(usage));
+            self.report_arguments(call.span, name, definition, format!("the macro `@{name}` needs arguments"));
             return None;
         };
         self.pull_here();
@@ -184,9 +185,8 @@ impl Preprocessor<'_> {
         let mut level = 0_usize;
         let close = loop {
             let Some(token) = self.pull_here() else {
-                let message = format!("the arguments of `@{name}` have no `)`");
                 self.cut = true;
-                self.report(Diagnostic::error("parse/macro-arguments", open.span, message));
+                self.report_arguments(open.span, name, definition, format!("the arguments of `@{name}` have no `)`"));
                 return None;
             };
             match token.kind {
@@ -207,9 +207,13 @@ impl Preprocessor<'_> {
         }
         let plural = if count == 1 { "" } else { "s" };
         let message = format!("the macro `@{name}` takes {count} argument{plural}, not {}", arguments.len());
-        let span = self.sources.cover(call.span, close.span);
+        self.report_arguments(self.sources.cover(call.span, close.span), name, definition, message);
+        None
+    }
+
+    fn report_arguments(&mut self, span: Span, name: &str, definition: &Macro, message: String) {
+        let usage = format!("it is called as `@{name}({})`", definition.parameters.join(", "));
         let diagnostic = Diagnostic::error("parse/macro-arguments", span, message);
         self.report(diagnostic.also(definition.span, "defined here").help(usage));
-        None
     }
 }

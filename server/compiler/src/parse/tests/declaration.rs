@@ -244,7 +244,7 @@ fn what_is_no_function() {
           5:12 `a` the first
         error[parse/unexpected-token]: expected the `{` of the function, found `;`
           6:13 `;`
-        error[parse/negative-priority]: a priority is not negative
+        error[parse/priority]: a priority is at least 1
           7:14 `-1`
         error[parse/unexpected-token]: expected `function`, `global` or a name after `private`, found `probe`
           8:9 `probe`

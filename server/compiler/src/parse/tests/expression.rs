@@ -233,18 +233,26 @@ fn a_star_is_a_key_only_where_many_are_meant() {
 #[test]
 fn matches_end_a_comparison() {
     check_body(
-        "a =~ \"x\" \"y\" && b !~ \"z\"\na == 1 =~ \"x\"\n(a =~ \"x\") == 1\na =~ \"x\" == 1\n[a] in t == 1\na in t in u",
+        "a =~ \"x\" \"y\" && b !~ \"z\"\na == 1 =~ \"x\"\n(a =~ \"x\") == 1\na =~ \"x\" == 1\nx = [a] in t == 1\nx = [a] == 1\na in t in u",
         r#"
         a =~ "xy" && b !~ "z";
         (a == 1) =~ "x";
         (a =~ "x") == 1;
         ;
         ;
+        ;
+        ;
         error[parse/unexpected-token]: expected the end of the expression, found `==`
           5:10 `==`
           help: put what is before it in parentheses
+        error[parse/unexpected-token]: expected the end of the expression, found `==`
+          6:14 `==`
+          help: put what is before it in parentheses
+        error[parse/unexpected-token]: expected the end of the expression, found `==`
+          7:9 `==`
+          help: put what is before it in parentheses
         error[parse/unexpected-token]: expected the end of the expression, found `in`
-          7:8 `in`
+          8:8 `in`
           help: put what is before it in parentheses
         "#,
     );

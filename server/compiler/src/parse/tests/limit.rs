@@ -110,6 +110,12 @@ fn macros_do_not_nest_without_end() {
 }
 
 #[test]
+fn macros_have_few_parameters() {
+    let parameters = (0..1000).map(|index| format!("p{index}")).collect::<Vec<_>>().join(", ");
+    assert_eq!(codes(&format!("@define m({parameters}) %( 1 %) probe p {{ }}"))[0], "parse/macro-definition");
+}
+
+#[test]
 fn arguments_do_not_explode() {
     let argument = vec!["1 ".repeat(100_000)];
     let environment = Environment { arguments: &argument, ..ENVIRONMENT };

@@ -94,7 +94,12 @@ fn library(texts: &[&str]) -> (Sources, Macros, Vec<Diagnostic>) {
 /// Diagnostics as a report has them, a line for each label and each note.
 fn shown(sources: &Sources, diagnostics: Vec<Diagnostic>) -> String {
     let mut text = String::new();
-    for Diagnostic { code, severity, message, labels, notes } in sources.report(diagnostics).diagnostics {
+    let report = sources.report(diagnostics);
+    let mut sources = Sources::default();
+    for source in report.sources {
+        sources.add(source.name, source.text);
+    }
+    for Diagnostic { code, severity, message, labels, notes } in report.diagnostics {
         let severity = if severity == Severity::Error { "error" } else { "warning" };
         let _ = writeln!(text, "{severity}[{code}]: {message}");
         for Label { span, text: words } in labels {

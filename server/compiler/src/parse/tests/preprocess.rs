@@ -310,6 +310,8 @@ fn macros_that_are_called_wrongly() {
           help: it is called as `@m(a, b)`
         error[parse/macro-arguments]: the arguments of `@m` have no `)`
           7:18 `(`
+          1:9 `m` defined here
+          help: it is called as `@m(a, b)`
         ",
     );
     check(

@@ -179,7 +179,7 @@ fn function() -> impl Strategy<Value = Item> {
         });
         numbered.collect()
     });
-    let priority = option::of(0..i64::MAX);
+    let priority = option::of(1..i64::MAX);
     (name(), any::<bool>(), parameters, option::of(type_name()), priority, block(true)).prop_map(
         |(name, private, parameters, result, priority, body)| {
             Item::Function(FunctionDecl { name, private, parameters, result, priority, body })

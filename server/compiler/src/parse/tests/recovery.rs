@@ -88,13 +88,14 @@ fn a_missing_brace_is_told_once_and_by_where_it_was_opened() {
             y;
           }
         }
-
         probe b {
           z;
         }
         error[parse/unexpected-token]: expected `}`, found `probe`
           5:1 `probe`
           1:9 `{` this `{` is not closed
+          2:10 `{` or it is this one that is not closed…
+          4:1 `}` …and this `}`, which stands elsewhere, belongs to another
         ",
     );
     check(
@@ -109,6 +110,30 @@ fn a_missing_brace_is_told_once_and_by_where_it_was_opened() {
         error[parse/unexpected-token]: expected `}`, found the end of the script
           1:31 `` 
           1:30 `{` this `{` is not closed
+        ",
+    );
+}
+
+#[test]
+fn indentation_shows_which_brace_is_missing() {
+    check(
+        "probe a {\n  if (x) {\n    while (y) {\n      z\n    }\n\n  w\n}\n\nprobe b { }",
+        "
+        probe a {
+          if (x) {
+            while (y) {
+              z;
+            }
+            w;
+          }
+        }
+        probe b {
+        }
+        error[parse/unexpected-token]: expected `}`, found `probe`
+          10:1 `probe`
+          1:9 `{` this `{` is not closed
+          2:10 `{` or it is this one that is not closed…
+          8:1 `}` …and this `}`, which stands elsewhere, belongs to another
         ",
     );
 }
@@ -152,7 +177,7 @@ fn misspelt_declarations_have_neighbours() {
 #[test]
 fn a_global_inside_a_block_is_no_missing_brace() {
     check(
-        "probe a { global x = 1; y } probe b { }",
+        "probe a { global x = 1; y } probe b { global z }",
         "
         probe a {
           y;
@@ -161,6 +186,8 @@ fn a_global_inside_a_block_is_no_missing_brace() {
         }
         error[parse/misplaced-global]: a global is declared outside of probes and functions
           1:11 `global`
+        error[parse/misplaced-global]: a global is declared outside of probes and functions
+          1:39 `global`
         ",
     );
 }
