@@ -62,6 +62,8 @@ pub struct Object {
     pub kind: ObjectKind,
     /// The processor it is for.
     pub architecture: Architecture,
+    /// Whether it has DWARF. Without, functions can be probed and nothing be said of their variables.
+    pub has_dwarf: bool,
 }
 
 /// What an object is for.
@@ -80,7 +82,7 @@ pub enum ObjectKind {
 /// A function that code was generated for, from the symbol table. Two static functions of one name are two of these.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Function {
-    /// Its name as the source has it: `f` for the symbols `f`, `f.isra.0`, `f.constprop.0`, `f.part.0` and `f@@V1`.
+    /// Its name as the source has it: `f` for the symbols `f`, `f.isra.0`, `f.constprop.0` and `f@@V1`.
     pub name: String,
     /// Its symbol.
     pub symbol: String,
@@ -111,6 +113,9 @@ pub enum Refusal {
     NotTraced,
     /// Its memory is freed after boot.
     Init,
+    /// It is only a part of the function (`f.part.0`): its beginning is elsewhere, often inlined into its callers, so that the
+    /// part runs for some calls and not for others. Asking for the symbol itself finds it.
+    Part,
 }
 
 /// When a probe of a function fires.
@@ -302,7 +307,7 @@ impl<'a> Debuginfo<'a> {
     }
 
     /// The functions whose name (without clone suffix) or symbol matches `pattern`, a name or a glob
-    /// ([`shared::target::glob_matches`]). Of several symbols at one address, a glob gives one.
+    /// ([`shared::target::glob_matches`]). Of several symbols at one address it gives one.
     ///
     /// # Errors
     /// When the symbol table is damaged or missing.
@@ -320,7 +325,8 @@ impl<'a> Debuginfo<'a> {
     }
 
     /// The parameters and locals in scope at `place`, in the order of their declaration, innermost block first; a name
-    /// that is hidden by an inner one is left out. Empty where no DWARF describes the function.
+    /// that is hidden by an inner one is left out, and so is what the compiler added (`__func__`). Empty where no DWARF
+    /// describes the function.
     ///
     /// # Errors
     /// When the debuginfo is damaged.
@@ -472,6 +478,7 @@ impl fmt::Display for Refusal {
             Self::Blocklisted => "the kernel does not allow probes in it (it is on the blocklist of kprobes)",
             Self::NotTraced => "the kernel does not allow probes in it (it cannot be traced by ftrace)",
             Self::Init => "it is gone once the kernel has booted",
+            Self::Part => "the compiler split it, and the part that is left runs only for some of its calls",
         })
     }
 }

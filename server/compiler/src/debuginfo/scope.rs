@@ -22,7 +22,8 @@ impl<'i> Dwarf<'i> {
     pub(super) fn variables(&self, place: &Place) -> Result<Vec<ScopedVariable>, DebuginfoError> {
         let Some(subprogram) = self.subprogram_of(place)? else { return Ok(Vec::new()) };
         let mut variables = Vec::new();
-        for binding in self.bindings(&subprogram, place.pc)? {
+        let added = |binding: &Binding<'_>| binding.role == Role::Local && binding.die.has(dw::DW_AT_artificial);
+        for binding in self.bindings(&subprogram, place.pc)?.into_iter().filter(|binding| !added(binding)) {
             let availability = match self.location(&binding.die, Some(&subprogram), place) {
                 Ok(_) => Availability::Here,
                 Err(NoLocation::OptimisedOut) => Availability::OptimisedOut,

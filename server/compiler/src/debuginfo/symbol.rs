@@ -57,6 +57,9 @@ impl<'i> Symbols<'i> {
             blocklisted: BTreeSet::new(),
             ftrace_locations: Vec::new(),
         };
+        if image.symbol_table().len() <= 1 {
+            return Err(DebuginfoError::Elf("it has no symbols".to_owned()));
+        }
         let kernel = image.object.kind == ObjectKind::Kernel;
         let names = names(image);
         for symbol in image.symbol_table().iter() {
@@ -90,6 +93,9 @@ impl<'i> Symbols<'i> {
         let mut functions = Functions::default();
         for function in matches {
             match self.refusal(function) {
+                None if function.is_part() && function.symbol != pattern => {
+                    functions.refused.push((function.to_function(), Refusal::Part));
+                }
                 None => functions.found.push(function.to_function()),
                 Some(refusal) => functions.refused.push((function.to_function(), refusal)),
             }
@@ -153,9 +159,9 @@ impl<'i> FunctionSymbol<'i> {
         let kernel = image.object.kind == ObjectKind::Kernel;
         let init = kernel && (section.name == ".init.text" || section.name == ".exit.text");
         let text = !kernel || init || section.name.starts_with(".text");
-        let part = name.split('.').skip(1).any(|suffix| suffix == "cold");
+        let cold = name.split('.').skip(1).any(|suffix| suffix == "cold");
         let padding = kernel && (name.starts_with("__pfx_") || name.starts_with("__cfi_"));
-        (section.executable && text && !part && !padding && !name.is_empty()).then(|| Self {
+        (section.executable && text && !cold && !padding && !name.is_empty()).then(|| Self {
             symbol: name,
             address: symbol.st_value(LittleEndian),
             size: symbol.st_size(LittleEndian),
@@ -170,6 +176,11 @@ impl<'i> FunctionSymbol<'i> {
             Some(end) => &self.symbol[..=end],
             None => self.symbol,
         }
+    }
+
+    /// Whether GCC split it off a function, so that the beginning could be inlined (-fpartial-inlining).
+    fn is_part(&self) -> bool {
+        self.symbol.split('.').skip(1).any(|suffix| suffix == "part")
     }
 
     /// Of several symbols at one address, the first: a global one, then one with few underscores.
