@@ -148,8 +148,8 @@ impl<'i> Dwarf<'i> {
     }
 }
 
-/// Of the ranges, which are sorted, the last that begins before `address`, where it holds it. Ranges of dropped code, which
-/// linkers leave at address 0, overlap others and begin earlier.
+/// Of the ranges, which are sorted, the last that begins before `address`, where it holds it. Ranges of dropped code,
+/// which linkers leave at address 0, overlap others and begin earlier.
 fn unit_of(ranges: &[UnitRange], address: u64) -> Option<usize> {
     let after = ranges.partition_point(|range| range.start <= address);
     let range = ranges.get(after.checked_sub(1)?)?;

@@ -161,8 +161,8 @@ fn read_sections<'a>(elf: &ElfFile64<'a, LittleEndian>) -> Result<Vec<Section<'a
     Ok(sections)
 }
 
-/// Expands a compressed section. What the header says of the size is only believed up to the limit, and no byte beyond it
-/// is produced.
+/// Expands a compressed section. What the header says of the size is only believed up to the limit, and no byte beyond
+/// it is produced.
 fn expanded<'a>(
     header: &elf::SectionHeader64<LittleEndian>,
     file: &'a [u8],

@@ -43,8 +43,8 @@ impl<'i> Dwarf<'i> {
         }
     }
 
-    /// Where the body of a function begins whose code is `start..end`: where the compiler marks it, else at the second row,
-    /// as the first one stands for the prologue.
+    /// Where the body of a function begins whose code is `start..end`: where the compiler marks it, else at the second
+    /// row, as the first one stands for the prologue.
     pub(super) fn prologue_end(&self, unit: &Unit<'i>, start: u64, end: u64) -> Result<Option<u64>, DebuginfoError> {
         let (mut marked, mut second) = (None, None);
         self.rows(unit, |row| {

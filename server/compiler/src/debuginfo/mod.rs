@@ -1,10 +1,10 @@
 //! Bytes of an ELF file with debuginfo → answers: which functions can be probed and where, which variables a place has
 //! and where their values lie, what their types are.
 //!
-//! This module knows ELF and DWARF; it must not know the stap language, BPF or the IR, and no type of the libraries that
-//! it reads with leaves it. Nothing is read before it is asked for: an answer about one function costs the symbol table,
-//! the address ranges of the units, and one unit. The bytes are hostile: cycles, truncation and gigantic counts end in a
-//! [`DebuginfoError`], and every bound stands in [`shared::limits`].
+//! This module knows ELF and DWARF; it must not know the stap language, BPF or the IR, and no type of the libraries
+//! that it reads with leaves it. Nothing is read before it is asked for: an answer about one function costs the symbol
+//! table, the address ranges of the units, and one unit. The bytes are hostile: cycles, truncation and gigantic counts
+//! end in a [`DebuginfoError`], and every bound stands in [`shared::limits`].
 
 use std::fmt;
 
@@ -108,13 +108,13 @@ pub struct Functions {
 pub enum Refusal {
     /// The kernel refuses: `NOKPROBE_SYMBOL`, `__kprobes`, `noinstr`, or entry code.
     Blocklisted,
-    /// The kernel refuses: there is no ftrace location in it (`notrace`, or assembly), and tracing such functions is off in
-    /// distribution kernels (CONFIG_KPROBE_EVENTS_ON_NOTRACE).
+    /// The kernel refuses: there is no ftrace location in it (`notrace`, or assembly), and tracing such functions is
+    /// off in distribution kernels (CONFIG_KPROBE_EVENTS_ON_NOTRACE).
     NotTraced,
     /// Its memory is freed after boot.
     Init,
-    /// It is only a part of the function (`f.part.0`): its beginning is elsewhere, often inlined into its callers, so that the
-    /// part runs for some calls and not for others. Asking for the symbol itself finds it.
+    /// It is only a part of the function (`f.part.0`): its beginning is elsewhere, often inlined into its callers, so
+    /// that the part runs for some calls and not for others. Asking for the symbol itself finds it.
     Part,
 }
 
@@ -151,16 +151,17 @@ pub enum PlaceOffset {
     FromStext(u64),
     /// Program or library: the offset into the file.
     InFile(u64),
-    /// Program or library, but this debug file was split off by `objcopy --only-keep-debug`, whose program headers no longer
-    /// say where code lies. The program's own headers translate the link-time address; a guess could break the program.
+    /// Program or library, but this debug file was split off by `objcopy --only-keep-debug`, whose program headers no
+    /// longer say where code lies. The program's own headers translate the link-time address; a guess could break the
+    /// program.
     OnlyInProgram,
 }
 
 /// A line of a source file. Prints as `fs/read_write.c:450`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SourceLine {
-    /// As the line table has it, which is how SystemTap shows it: its directory, relative to the compilation directory or
-    /// absolute, and its name.
+    /// As the line table has it, which is how SystemTap shows it: its directory, relative to the compilation directory
+    /// or absolute, and its name.
     pub file: String,
     /// Counted from 1.
     pub line: u64,
@@ -325,8 +326,7 @@ impl<'a> Debuginfo<'a> {
     }
 
     /// The parameters and locals in scope at `place`, in the order of their declaration, innermost block first; a name
-    /// that is hidden by an inner one is left out, and so is what the compiler added (`__func__`). Empty where no DWARF
-    /// describes the function.
+    /// that is hidden by an inner one is left out. Empty where no DWARF describes the function.
     ///
     /// # Errors
     /// When the debuginfo is damaged.

@@ -22,8 +22,7 @@ impl<'i> Dwarf<'i> {
     pub(super) fn variables(&self, place: &Place) -> Result<Vec<ScopedVariable>, DebuginfoError> {
         let Some(subprogram) = self.subprogram_of(place)? else { return Ok(Vec::new()) };
         let mut variables = Vec::new();
-        let added = |binding: &Binding<'_>| binding.role == Role::Local && binding.die.has(dw::DW_AT_artificial);
-        for binding in self.bindings(&subprogram, place.pc)?.into_iter().filter(|binding| !added(binding)) {
+        for binding in self.bindings(&subprogram, place.pc)? {
             let availability = match self.location(&binding.die, Some(&subprogram), place) {
                 Ok(_) => Availability::Here,
                 Err(NoLocation::OptimisedOut) => Availability::OptimisedOut,
@@ -136,8 +135,8 @@ impl<'i> Dwarf<'i> {
         Ok(bindings)
     }
 
-    /// The names that a block and the blocks within it around `pc` declare, outermost block first. Calls that were inlined
-    /// at `pc` are no part of the function's scope.
+    /// The names that a block and the blocks within it around `pc` declare, outermost block first. Calls that were
+    /// inlined at `pc` are no part of the function's scope.
     fn collect_blocks(
         &self,
         block: &Die<'i>,
@@ -163,8 +162,8 @@ impl<'i> Dwarf<'i> {
         Ok(self.name(&die)?.map(|name| Binding { name, role, die }))
     }
 
-    /// Adds what the source declares and the compiler left out of this copy of the function: the abstract instance still
-    /// has it.
+    /// Adds what the source declares and the compiler left out of this copy of the function: the abstract instance
+    /// still has it.
     fn add_dropped(&self, subprogram: &Die<'i>, bindings: &mut Vec<Binding<'i>>) -> Result<(), DebuginfoError> {
         let Some(origin) = subprogram.value(dw::DW_AT_abstract_origin) else { return Ok(()) };
         let origin = self.referent(subprogram, &origin)?;

@@ -54,8 +54,8 @@ impl<'i> Dwarf<'i> {
         Ok(line.map(|line| SourceLine { file, line }))
     }
 
-    /// Whether the prologue puts parameters where the debuginfo says that they always are. Only unoptimised code does that:
-    /// for optimised code, compilers list where a parameter is from the first instruction on.
+    /// Whether the prologue puts parameters where the debuginfo says that they always are. Only unoptimised code does
+    /// that: for optimised code, compilers list where a parameter is from the first instruction on.
     fn parameters_need_prologue(&self, subprogram: &Die<'i>) -> Result<bool, DebuginfoError> {
         if self.image.object.kind == ObjectKind::Kernel || self.is_optimised(&subprogram.unit)? {
             return Ok(false);

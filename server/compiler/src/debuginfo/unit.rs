@@ -1,5 +1,5 @@
-//! Units and their entries (DIEs): how DWARF is walked. Everything above asks here for entries, attributes and references,
-//! so that bounds are checked in one place. Must not know what the entries mean.
+//! Units and their entries (DIEs): how DWARF is walked. Everything above asks here for entries, attributes and
+//! references, so that bounds are checked in one place. Must not know what the entries mean.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
@@ -262,8 +262,8 @@ impl<'i> Dwarf<'i> {
         Ok(Unit { dwarf, line_program, line_header: OnceCell::new(), subprograms: OnceCell::new() })
     }
 
-    /// How many bytes the abbreviations of a unit take, so that reading them can be counted. What is wrong with them, the
-    /// reading says.
+    /// How many bytes the abbreviations of a unit take, so that reading them can be counted. What is wrong with them,
+    /// the reading says.
     fn abbreviations_size(&self, header: &UnitHeader<Bytes<'i>>) -> usize {
         let mut bytes = *self.sections.debug_abbrev.reader();
         if bytes.skip(header.debug_abbrev_offset().0).is_err() {

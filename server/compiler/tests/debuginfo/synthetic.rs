@@ -1,4 +1,5 @@
-//! Debug files made on the spot: DWARF by `gimli::write`, ELF by `object::write`. Code is never looked at, so there is none.
+//! Debug files made on the spot: DWARF by `gimli::write`, ELF by `object::write`. Code is never looked at, so there is
+//! none.
 
 use std::collections::BTreeMap;
 
