@@ -5,6 +5,9 @@
 //! that it reads with leaves it. Nothing is read before it is asked for: an answer about one function costs the symbol
 //! table, the address ranges of the units, and one unit. The bytes are hostile: cycles, truncation and gigantic counts
 //! end in a [`DebuginfoError`], and every bound stands in [`shared::limits`].
+//!
+//! Three questions search the whole file: which functions match, which unit has an address, which type has a name. An
+//! index that is made once per build id can answer those, and all others stay as they are.
 
 use std::fmt;
 
@@ -123,7 +126,8 @@ pub enum Refusal {
 pub enum Moment {
     /// When it is called.
     Entry,
-    /// When it returns. Variables are still those of the entry: a caller who wants them saves them there.
+    /// When it returns. Only `$return` is looked at there; a caller who wants a parameter saves it at the place of
+    /// [`Moment::Entry`].
     Return,
 }
 
