@@ -12,14 +12,21 @@ use shared::limits::{DEBUGINFO_RANGES_MAX, LimitExceeded};
 
 use super::DebuginfoError;
 use super::elf::Bytes;
-use super::unit::{Die, Dwarf, Unit, damaged};
+use super::unit::{Die, Dwarf, Unit, damaged, keep};
 
 /// What is known of the addresses of units. Read when first asked for.
 #[derive(Default)]
 pub(super) struct UnitAddresses {
     listed: OnceCell<Listed>,
-    /// Of the units that are not listed.
-    unlisted: OnceCell<Vec<UnitRange>>,
+    unlisted: OnceCell<Unlisted>,
+}
+
+/// What the root entries of the units say that `.debug_aranges` leaves out.
+#[derive(Default)]
+struct Unlisted {
+    ranges: Vec<UnitRange>,
+    /// Why a unit could not be read: it may be the one that an address belongs to that no other has.
+    unsupported: Option<DebuginfoError>,
 }
 
 /// What `.debug_aranges` says.
@@ -45,9 +52,11 @@ impl<'i> Dwarf<'i> {
         if let Some(unit) = unit_of(&listed.ranges, address) {
             return self.unit(unit).map(Some);
         }
-        match unit_of(self.unlisted(&listed.units)?, address) {
-            Some(unit) => self.unit(unit).map(Some),
-            None => Ok(None),
+        let unlisted = self.unlisted(&listed.units)?;
+        match (unit_of(&unlisted.ranges, address), &unlisted.unsupported) {
+            (Some(unit), _) => self.unit(unit).map(Some),
+            (None, Some(error)) => Err(error.clone()),
+            (None, None) => Ok(None),
         }
     }
 
@@ -80,17 +89,16 @@ impl<'i> Dwarf<'i> {
     }
 
     fn listed(&self) -> Result<&Listed, DebuginfoError> {
-        if let Some(listed) = self.addresses.listed.get() {
-            return Ok(listed);
-        }
-        let mut listed = Listed::default();
-        let mut sets = *self.sections.debug_aranges.reader();
-        while !sets.is_empty() {
-            self.work.charge(1)?;
-            self.read_set(&mut sets, &mut listed)?;
-        }
-        listed.ranges.sort_unstable();
-        Ok(self.addresses.listed.get_or_init(|| listed))
+        keep(&self.addresses.listed, || {
+            let mut listed = Listed::default();
+            let mut sets = *self.sections.debug_aranges.reader();
+            while !sets.is_empty() {
+                self.work.charge(1)?;
+                self.read_set(&mut sets, &mut listed)?;
+            }
+            listed.ranges.sort_unstable();
+            Ok(listed)
+        })
     }
 
     /// Reads the ranges of one unit (DWARF 5, section 6.1.2).
@@ -118,23 +126,30 @@ impl<'i> Dwarf<'i> {
         Ok(())
     }
 
-    fn unlisted(&self, listed: &BTreeSet<usize>) -> Result<&[UnitRange], DebuginfoError> {
-        if let Some(ranges) = self.addresses.unlisted.get() {
-            return Ok(ranges);
-        }
-        let mut ranges = Vec::new();
-        for &unit in self.unit_offsets()?.iter().filter(|unit| !listed.contains(unit)) {
-            let root = self.root(&self.unit(unit)?)?;
-            ranges.extend(self.ranges(&root)?.into_iter().map(|(start, end)| UnitRange { start, end, unit }));
-            LimitExceeded::check("address ranges of units", ranges.len() as u64, DEBUGINFO_RANGES_MAX)?;
-        }
-        ranges.sort_unstable();
-        Ok(self.addresses.unlisted.get_or_init(|| ranges))
+    fn unlisted(&self, listed: &BTreeSet<usize>) -> Result<&Unlisted, DebuginfoError> {
+        keep(&self.addresses.unlisted, || {
+            let mut unlisted = Unlisted::default();
+            for &unit in self.unit_offsets()?.iter().filter(|unit| !listed.contains(unit)) {
+                let root = match self.unit(unit).and_then(|unit| self.root(&unit)) {
+                    Ok(root) => root,
+                    Err(error @ DebuginfoError::Unsupported(_)) => {
+                        unlisted.unsupported = Some(error);
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                };
+                let ranges = self.ranges(&root)?.into_iter().map(|(start, end)| UnitRange { start, end, unit });
+                unlisted.ranges.extend(ranges);
+                LimitExceeded::check("address ranges of units", unlisted.ranges.len() as u64, DEBUGINFO_RANGES_MAX)?;
+            }
+            unlisted.ranges.sort_unstable();
+            Ok(unlisted)
+        })
     }
 }
 
-/// Of the ranges, which are sorted, the last that begins before `address`, where it holds it. Ranges of dropped code, which
-/// linkers leave at address 0, overlap others and begin earlier.
+/// Of the ranges, which are sorted, the last that begins before `address`, where it holds it. Ranges of dropped code,
+/// which linkers leave at address 0, overlap others and begin earlier.
 fn unit_of(ranges: &[UnitRange], address: u64) -> Option<usize> {
     let after = ranges.partition_point(|range| range.start <= address);
     let range = ranges.get(after.checked_sub(1)?)?;

@@ -58,7 +58,10 @@ impl<'a> Image<'a> {
         let kind = object_kind(&elf, &sections)?;
         let build_id = elf.build_id().map_err(wrong_elf)?.and_then(|descriptor| BuildId::new(descriptor).ok());
         let segments = elf.elf_program_headers().iter().filter_map(Segment::read).collect();
-        let object = Object { build_id, kind, architecture: Architecture::X86_64 };
+        let has_dwarf = sections
+            .iter()
+            .any(|section| section.name == ".debug_info" && section.data.as_ref().is_some_and(|data| !data.is_empty()));
+        let object = Object { build_id, kind, architecture: Architecture::X86_64, has_dwarf };
         Ok(Self { object, sections, segments, elf })
     }
 
@@ -158,8 +161,8 @@ fn read_sections<'a>(elf: &ElfFile64<'a, LittleEndian>) -> Result<Vec<Section<'a
     Ok(sections)
 }
 
-/// Expands a compressed section. What the header says of the size is only believed up to the limit, and no byte beyond it
-/// is produced.
+/// Expands a compressed section. What the header says of the size is only believed up to the limit, and no byte beyond
+/// it is produced.
 fn expanded<'a>(
     header: &elf::SectionHeader64<LittleEndian>,
     file: &'a [u8],

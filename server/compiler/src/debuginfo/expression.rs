@@ -1,5 +1,5 @@
-//! DWARF expressions (DWARF 5, section 2.5) → [`Location`]s. The stack machine is run with expressions of ours in place of
-//! numbers, so that what registers and memory hold may be unknown. Must not know which variable it is for.
+//! DWARF expressions (DWARF 5, section 2.5) → [`Location`]s. The stack machine is run with expressions of ours in place
+//! of numbers, so that what registers and memory hold may be unknown. Must not know which variable it is for.
 
 use gimli::constants as dw;
 use gimli::{AttributeValue, Expression, Operation, Reader as _, UnitOffset};
@@ -12,7 +12,8 @@ use super::{BinaryOp, DebuginfoError, Expr, Location, ObjectKind, Piece};
 /// The last general register (16 is the return address), in DWARF's numbers.
 const GENERAL_REGISTER_MAX: u16 = 16;
 
-/// How deep expressions may contain one another: a location uses the frame base, which uses the canonical frame address.
+/// How deep expressions may contain one another: a location uses the frame base, which uses the canonical frame
+/// address.
 const NESTING_MAX: usize = 4;
 
 /// What an expression is evaluated for.

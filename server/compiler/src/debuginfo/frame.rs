@@ -1,5 +1,5 @@
-//! Where a function's frame lies: the frame base that compilers name, and the canonical frame address (CFA) that call frame
-//! information computes (DWARF 5, section 6.4).
+//! Where a function's frame lies: the frame base that compilers name, and the canonical frame address (CFA) that call
+//! frame information computes (DWARF 5, section 6.4).
 
 use gimli::constants as dw;
 use gimli::{AttributeValue, BaseAddresses, CfaRule, CieOrFde, DebugFrame, EhFrame, UnwindContext, UnwindSection};

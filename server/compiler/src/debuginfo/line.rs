@@ -5,11 +5,11 @@ use gimli::{AttributeValue, DebugLineOffset, FileEntry, IncompleteLineProgram, L
 use shared::limits::{LINE_HEADER_BYTES_MAX, LimitExceeded};
 
 use super::elf::Bytes;
-use super::unit::{Die, Dwarf, Unit, damaged};
+use super::unit::{Die, Dwarf, Unit, damaged, keep};
 use super::{DebuginfoError, SourceLine};
 
-/// The line program of a unit; nothing where it has none.
-pub(super) struct LineHeader<'i>(Option<IncompleteLineProgram<Bytes<'i>>>);
+/// The line program of a unit, its header read; nothing where it has none.
+pub(super) type LineHeader<'i> = Option<IncompleteLineProgram<Bytes<'i>>>;
 
 /// A row of the table, as far as it is of use here.
 #[derive(Clone, Copy)]
@@ -43,8 +43,8 @@ impl<'i> Dwarf<'i> {
         }
     }
 
-    /// Where the body of a function begins whose code is `start..end`: where the compiler marks it, else at the second row,
-    /// as the first one stands for the prologue.
+    /// Where the body of a function begins whose code is `start..end`: where the compiler marks it, else at the second
+    /// row, as the first one stands for the prologue.
     pub(super) fn prologue_end(&self, unit: &Unit<'i>, start: u64, end: u64) -> Result<Option<u64>, DebuginfoError> {
         let (mut marked, mut second) = (None, None);
         self.rows(unit, |row| {
@@ -94,14 +94,8 @@ impl<'i> Dwarf<'i> {
         &self,
         unit: &'u Unit<'i>,
     ) -> Result<Option<&'u IncompleteLineProgram<Bytes<'i>>>, DebuginfoError> {
-        if let Some(LineHeader(program)) = unit.line_header.get() {
-            return Ok(program.as_ref());
-        }
-        let program = match unit.line_program {
-            Some(offset) => Some(self.read_line_program(unit, offset)?),
-            None => None,
-        };
-        Ok(unit.line_header.get_or_init(|| LineHeader(program)).0.as_ref())
+        let read = || unit.line_program.map(|offset| self.read_line_program(unit, offset)).transpose();
+        keep(&unit.line_header, read).map(Option::as_ref)
     }
 
     fn read_line_program(

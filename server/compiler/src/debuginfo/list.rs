@@ -19,8 +19,8 @@ impl<'i> Dwarf<'i> {
     /// The expression that says where `die` is at the scene's pc, from the list that `owner` (`die` or its origin) has;
     /// `None` where none does.
     ///
-    /// A range of no instructions holds for a parameter at the function's first instruction: it says where the caller put
-    /// it, and what follows where statements that took no instruction left it.
+    /// A range of no instructions holds for a parameter at the function's first instruction: it says where the caller
+    /// put it, and what follows where statements that took no instruction left it.
     pub(super) fn listed_expression(
         &self,
         die: &Die<'i>,

@@ -57,8 +57,8 @@ pub enum Expr {
     Constant(u64),
     /// A link-time address of the object: what it is at run time depends on where the object is loaded.
     Address(u64),
-    /// A general register by its DWARF number (System V psABI, AMD64, figure 3.36: 0 is rax, 7 rsp, 16 the return address),
-    /// as of the moment the probe fired.
+    /// A general register by its DWARF number (System V psABI, AMD64, figure 3.36: 0 is rax, 7 rsp, 16 the return
+    /// address), as of the moment the probe fired.
     Register(u8),
     /// A number that whoever asked supplies: an index, the operand of `@cast`.
     Given(u32),

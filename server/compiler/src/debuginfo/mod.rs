@@ -1,10 +1,13 @@
 //! Bytes of an ELF file with debuginfo → answers: which functions can be probed and where, which variables a place has
 //! and where their values lie, what their types are.
 //!
-//! This module knows ELF and DWARF; it must not know the stap language, BPF or the IR, and no type of the libraries that
-//! it reads with leaves it. Nothing is read before it is asked for: an answer about one function costs the symbol table,
-//! the address ranges of the units, and one unit. The bytes are hostile: cycles, truncation and gigantic counts end in a
-//! [`DebuginfoError`], and every bound stands in [`shared::limits`].
+//! This module knows ELF and DWARF; it must not know the stap language, BPF or the IR, and no type of the libraries
+//! that it reads with leaves it. Nothing is read before it is asked for: an answer about one function costs the symbol
+//! table, the address ranges of the units, and one unit. The bytes are hostile: cycles, truncation and gigantic counts
+//! end in a [`DebuginfoError`], and every bound stands in [`shared::limits`].
+//!
+//! Three questions search the whole file: which functions match, which unit has an address, which type has a name. An
+//! index that is made once per build id can answer those, and all others stay as they are.
 
 use std::fmt;
 
@@ -62,6 +65,8 @@ pub struct Object {
     pub kind: ObjectKind,
     /// The processor it is for.
     pub architecture: Architecture,
+    /// Whether it has DWARF. Without, functions can be probed and nothing be said of their variables.
+    pub has_dwarf: bool,
 }
 
 /// What an object is for.
@@ -80,7 +85,7 @@ pub enum ObjectKind {
 /// A function that code was generated for, from the symbol table. Two static functions of one name are two of these.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Function {
-    /// Its name as the source has it: `f` for the symbols `f`, `f.isra.0`, `f.constprop.0`, `f.part.0` and `f@@V1`.
+    /// Its name as the source has it: `f` for the symbols `f`, `f.isra.0`, `f.constprop.0` and `f@@V1`.
     pub name: String,
     /// Its symbol.
     pub symbol: String,
@@ -106,11 +111,14 @@ pub struct Functions {
 pub enum Refusal {
     /// The kernel refuses: `NOKPROBE_SYMBOL`, `__kprobes`, `noinstr`, or entry code.
     Blocklisted,
-    /// The kernel refuses: there is no ftrace location in it (`notrace`, or assembly), and tracing such functions is off in
-    /// distribution kernels (CONFIG_KPROBE_EVENTS_ON_NOTRACE).
+    /// The kernel refuses: there is no ftrace location in it (`notrace`, or assembly), and tracing such functions is
+    /// off in distribution kernels (CONFIG_KPROBE_EVENTS_ON_NOTRACE).
     NotTraced,
     /// Its memory is freed after boot.
     Init,
+    /// It is only a part of the function (`f.part.0`): its beginning is elsewhere, often inlined into its callers, so
+    /// that the part runs for some calls and not for others. Asking for the symbol itself finds it.
+    Part,
 }
 
 /// When a probe of a function fires.
@@ -118,7 +126,8 @@ pub enum Refusal {
 pub enum Moment {
     /// When it is called.
     Entry,
-    /// When it returns. Variables are still those of the entry: a caller who wants them saves them there.
+    /// When it returns. Only `$return` is looked at there; a caller who wants a parameter saves it at the place of
+    /// [`Moment::Entry`].
     Return,
 }
 
@@ -146,16 +155,17 @@ pub enum PlaceOffset {
     FromStext(u64),
     /// Program or library: the offset into the file.
     InFile(u64),
-    /// Program or library, but this debug file was split off by `objcopy --only-keep-debug`, whose program headers no longer
-    /// say where code lies. The program's own headers translate the link-time address; a guess could break the program.
+    /// Program or library, but this debug file was split off by `objcopy --only-keep-debug`, whose program headers no
+    /// longer say where code lies. The program's own headers translate the link-time address; a guess could break the
+    /// program.
     OnlyInProgram,
 }
 
 /// A line of a source file. Prints as `fs/read_write.c:450`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SourceLine {
-    /// As the line table has it, which is how SystemTap shows it: its directory, relative to the compilation directory or
-    /// absolute, and its name.
+    /// As the line table has it, which is how SystemTap shows it: its directory, relative to the compilation directory
+    /// or absolute, and its name.
     pub file: String,
     /// Counted from 1.
     pub line: u64,
@@ -302,7 +312,7 @@ impl<'a> Debuginfo<'a> {
     }
 
     /// The functions whose name (without clone suffix) or symbol matches `pattern`, a name or a glob
-    /// ([`shared::target::glob_matches`]). Of several symbols at one address, a glob gives one.
+    /// ([`shared::target::glob_matches`]). Of several symbols at one address it gives one.
     ///
     /// # Errors
     /// When the symbol table is damaged or missing.
@@ -472,6 +482,7 @@ impl fmt::Display for Refusal {
             Self::Blocklisted => "the kernel does not allow probes in it (it is on the blocklist of kprobes)",
             Self::NotTraced => "the kernel does not allow probes in it (it cannot be traced by ftrace)",
             Self::Init => "it is gone once the kernel has booted",
+            Self::Part => "the compiler split it, and the part that is left runs only for some of its calls",
         })
     }
 }

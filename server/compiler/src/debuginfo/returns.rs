@@ -7,7 +7,8 @@ use shared::limits::DEBUGINFO_CHAIN_MAX;
 use super::unit::{Dwarf, damaged};
 use super::{DebuginfoError, Expr, Location, Piece, Place, Type, TypeId, Variable, VariableError};
 
-/// `rax` and `rdx` by their DWARF numbers: they return what is of class INTEGER, or the address of what is of class MEMORY.
+/// `rax` and `rdx` by their DWARF numbers: they return what is of class INTEGER, or the address of what is of class
+/// MEMORY.
 const RETURN_REGISTERS: [u8; 2] = [0, 1];
 
 /// The size of what fits one register.

@@ -135,8 +135,8 @@ impl<'i> Dwarf<'i> {
         Ok(bindings)
     }
 
-    /// The names that a block and the blocks within it around `pc` declare, outermost block first. Calls that were inlined
-    /// at `pc` are no part of the function's scope.
+    /// The names that a block and the blocks within it around `pc` declare, outermost block first. Calls that were
+    /// inlined at `pc` are no part of the function's scope.
     fn collect_blocks(
         &self,
         block: &Die<'i>,
@@ -162,8 +162,8 @@ impl<'i> Dwarf<'i> {
         Ok(self.name(&die)?.map(|name| Binding { name, role, die }))
     }
 
-    /// Adds what the source declares and the compiler left out of this copy of the function: the abstract instance still
-    /// has it.
+    /// Adds what the source declares and the compiler left out of this copy of the function: the abstract instance
+    /// still has it.
     fn add_dropped(&self, subprogram: &Die<'i>, bindings: &mut Vec<Binding<'i>>) -> Result<(), DebuginfoError> {
         let Some(origin) = subprogram.value(dw::DW_AT_abstract_origin) else { return Ok(()) };
         let origin = self.referent(subprogram, &origin)?;

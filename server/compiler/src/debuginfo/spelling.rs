@@ -81,7 +81,15 @@ impl<'i> Dwarf<'i> {
         let spelled = Spelled::new(self, name)?;
         let mut from = 0;
         while let Some(offset) = spelled.next_mention(self, from)? {
-            let Some(unit) = self.unit_around(offset)? else { return Ok(None) };
+            let unit = match self.unit_around(offset) {
+                Ok(Some(unit)) => unit,
+                Ok(None) => return Ok(None),
+                Err(DebuginfoError::Unsupported(_)) => {
+                    from = self.unit_after(offset)?;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             let mut children = self.children(&self.root(&unit)?)?;
             while let Some(child) = children.next_of(|tag| tags.contains(&tag))? {
                 if self.is_named(&child, name, &spelled.offsets)? && !child.has(dw::DW_AT_declaration) {

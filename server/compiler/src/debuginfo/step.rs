@@ -89,7 +89,8 @@ impl Dwarf<'_> {
         pointer.location.number(8).ok_or_else(|| scattered("*"))
     }
 
-    /// A member of a struct, also of unnamed structs, unions and base classes in it. The names that there are go to `known`.
+    /// A member of a struct, also of unnamed structs, unions and base classes in it. The names that there are go to
+    /// `known`.
     fn find_member(
         &self,
         id: TypeId,

@@ -7,7 +7,7 @@ use gimli::constants as dw;
 use gimli::{AttributeValue, DwTag};
 use shared::limits::{DEBUGINFO_CHAIN_MAX, DEBUGINFO_RANGES_MAX, LimitExceeded};
 
-use super::unit::{Die, Dwarf, Unit};
+use super::unit::{Die, Dwarf, Unit, keep};
 use super::{DebuginfoError, Function, Moment, ObjectKind, Place, PlaceOffset, SourceLine};
 
 /// Code of a function.
@@ -54,8 +54,8 @@ impl<'i> Dwarf<'i> {
         Ok(line.map(|line| SourceLine { file, line }))
     }
 
-    /// Whether the prologue puts parameters where the debuginfo says that they always are. Only unoptimised code does that:
-    /// for optimised code, compilers list where a parameter is from the first instruction on.
+    /// Whether the prologue puts parameters where the debuginfo says that they always are. Only unoptimised code does
+    /// that: for optimised code, compilers list where a parameter is from the first instruction on.
     fn parameters_need_prologue(&self, subprogram: &Die<'i>) -> Result<bool, DebuginfoError> {
         if self.image.object.kind == ObjectKind::Kernel || self.is_optimised(&subprogram.unit)? {
             return Ok(false);
@@ -83,13 +83,13 @@ impl<'i> Dwarf<'i> {
 
     /// The code of all functions of a unit, sorted.
     fn subprograms<'u>(&self, unit: &'u Rc<Unit<'i>>) -> Result<&'u [SubprogramRange], DebuginfoError> {
-        if let Some(ranges) = unit.subprograms.get() {
-            return Ok(ranges);
-        }
-        let mut ranges = Vec::new();
-        self.collect_subprograms(&self.root(unit)?, 0, &mut ranges)?;
-        ranges.sort_unstable();
-        Ok(unit.subprograms.get_or_init(|| ranges))
+        let read = || {
+            let mut ranges = Vec::new();
+            self.collect_subprograms(&self.root(unit)?, 0, &mut ranges)?;
+            ranges.sort_unstable();
+            Ok(ranges)
+        };
+        keep(&unit.subprograms, read).map(Vec::as_slice)
     }
 
     fn collect_subprograms(

@@ -27,7 +27,8 @@ const BLOCKLISTED_RANGES: [(&str, &str); 4] = [
 /// Where the linker lists the places that ftrace patches.
 const FTRACE_LOCATIONS: (&str, &str) = ("__start_mcount_loc", "__stop_mcount_loc");
 
-/// What `NOKPROBE_SYMBOL(f)` leaves: an entry of the section `_kprobe_blacklist`, named so (include/asm-generic/kprobes.h).
+/// What `NOKPROBE_SYMBOL(f)` leaves: an entry of the section `_kprobe_blacklist`, named so
+/// (include/asm-generic/kprobes.h).
 const BLOCKLIST_ENTRY: &str = "_kbl_addr_";
 
 /// What was found in the symbol table.
@@ -57,16 +58,19 @@ impl<'i> Symbols<'i> {
             blocklisted: BTreeSet::new(),
             ftrace_locations: Vec::new(),
         };
+        if image.symbol_table().len() <= 1 {
+            return Err(DebuginfoError::Elf("it has no symbols".to_owned()));
+        }
         let kernel = image.object.kind == ObjectKind::Kernel;
         let names = names(image);
         for symbol in image.symbol_table().iter() {
             let name = symbol_name(names, symbol, work)?;
             if symbol.st_type() == elf::STT_FUNC {
-                symbols.functions.extend(FunctionSymbol::new(image, symbol, name));
-            } else if let Some(function) = name.strip_prefix(BLOCKLIST_ENTRY).filter(|_| kernel) {
-                symbols.blocklisted.insert(function);
+                symbols.functions.extend(FunctionSymbol::new(image, symbol, text(name)));
+            } else if kernel && name.starts_with(BLOCKLIST_ENTRY.as_bytes()) {
+                symbols.blocklisted.insert(text(&name[BLOCKLIST_ENTRY.len()..]));
             } else if kernel && symbol.st_type() == elf::STT_NOTYPE && is_mark(name) {
-                symbols.marks.insert(name, symbol.st_value(LittleEndian));
+                symbols.marks.insert(text(name), symbol.st_value(LittleEndian));
             }
         }
         symbols.ftrace_locations = symbols.read_ftrace_locations(image).unwrap_or_default();
@@ -82,14 +86,19 @@ impl<'i> Symbols<'i> {
     /// The functions that match.
     pub(super) fn functions(&self, pattern: &str) -> Functions {
         let glob = is_glob(pattern);
-        let is_meant = |text: &str| if glob { glob_matches(pattern, text) } else { pattern == text };
-        let mut matches: Vec<&FunctionSymbol<'_>> =
-            self.functions.iter().filter(|function| is_meant(function.name()) || is_meant(function.symbol)).collect();
+        let is_meant = |function: &&FunctionSymbol<'_>| match glob {
+            true => glob_matches(pattern, function.name()) || glob_matches(pattern, function.symbol),
+            false => function.symbol.starts_with(pattern) && (function.symbol == pattern || function.name() == pattern),
+        };
+        let mut matches: Vec<&FunctionSymbol<'_>> = self.functions.iter().filter(is_meant).collect();
         matches.sort_by_key(|function| function.precedence());
         matches.dedup_by_key(|function| function.address);
         let mut functions = Functions::default();
         for function in matches {
             match self.refusal(function) {
+                None if function.is_part() && function.symbol != pattern => {
+                    functions.refused.push((function.to_function(), Refusal::Part));
+                }
                 None => functions.found.push(function.to_function()),
                 Some(refusal) => functions.refused.push((function.to_function(), refusal)),
             }
@@ -138,7 +147,7 @@ pub(super) fn data_symbol(image: &Image<'_>, name: &str, work: &Work) -> Result<
     let names = names(image);
     for symbol in image.symbol_table().iter() {
         let is_data = symbol.st_type() == elf::STT_OBJECT && symbol.st_shndx(LittleEndian) != elf::SHN_UNDEF;
-        if is_data && !symbol.is_local() && symbol_name(names, symbol, work)? == name {
+        if is_data && !symbol.is_local() && symbol_name(names, symbol, work)? == name.as_bytes() {
             found.insert(symbol.st_value(LittleEndian));
         }
     }
@@ -146,16 +155,16 @@ pub(super) fn data_symbol(image: &Image<'_>, name: &str, work: &Work) -> Result<
 }
 
 impl<'i> FunctionSymbol<'i> {
-    /// Nothing where the symbol is no code that can be called: undefined, cut off a function (`.cold`), or padding before
-    /// one.
+    /// Nothing where the symbol is no code that can be called: undefined, cut off a function (`.cold`), or padding
+    /// before one.
     fn new(image: &Image<'_>, symbol: &elf::Sym64<LittleEndian>, name: &'i str) -> Option<Self> {
         let section = image.section_numbered(usize::from(symbol.st_shndx(LittleEndian)))?;
         let kernel = image.object.kind == ObjectKind::Kernel;
         let init = kernel && (section.name == ".init.text" || section.name == ".exit.text");
         let text = !kernel || init || section.name.starts_with(".text");
-        let part = name.split('.').skip(1).any(|suffix| suffix == "cold");
+        let cold = name.contains(".cold");
         let padding = kernel && (name.starts_with("__pfx_") || name.starts_with("__cfi_"));
-        (section.executable && text && !part && !padding && !name.is_empty()).then(|| Self {
+        (section.executable && text && !cold && !padding && !name.is_empty()).then(|| Self {
             symbol: name,
             address: symbol.st_value(LittleEndian),
             size: symbol.st_size(LittleEndian),
@@ -170,6 +179,11 @@ impl<'i> FunctionSymbol<'i> {
             Some(end) => &self.symbol[..=end],
             None => self.symbol,
         }
+    }
+
+    /// Whether GCC split it off a function, so that the beginning could be inlined (-fpartial-inlining).
+    fn is_part(&self) -> bool {
+        self.symbol.contains(".part.")
     }
 
     /// Of several symbols at one address, the first: a global one, then one with few underscores.
@@ -195,19 +209,26 @@ fn names<'i>(image: &'i Image<'_>) -> &'i [u8] {
     section.and_then(|section| section.data.as_deref()).unwrap_or_default()
 }
 
-/// A symbol's name; empty where it is no text.
-fn symbol_name<'i>(names: &'i [u8], symbol: &elf::Sym64<LittleEndian>, work: &Work) -> Result<&'i str, DebuginfoError> {
+fn symbol_name<'i>(
+    names: &'i [u8],
+    symbol: &elf::Sym64<LittleEndian>,
+    work: &Work,
+) -> Result<&'i [u8], DebuginfoError> {
     let start = symbol.st_name(LittleEndian) as usize;
     let rest = names.get(start..).ok_or_else(|| damaged("a symbol's name lies outside the string table"))?;
     let rest = &rest[..rest.len().min(DEBUGINFO_NAME_BYTES_MAX)];
     let length = rest.find_byte(0).ok_or_else(|| damaged("a symbol's name has no end"))?;
     work.charge(1 + length / 16)?;
-    Ok(str::from_utf8(&rest[..length]).unwrap_or_default())
+    Ok(&rest[..length])
 }
 
-fn is_mark(name: &str) -> bool {
-    name == "_stext"
-        || name == FTRACE_LOCATIONS.0
-        || name == FTRACE_LOCATIONS.1
-        || BLOCKLISTED_RANGES.iter().any(|(start, end)| name == *start || name == *end)
+/// A name; empty, which is nobody's, where it is no text.
+fn text(name: &[u8]) -> &str {
+    str::from_utf8(name).unwrap_or_default()
+}
+
+fn is_mark(name: &[u8]) -> bool {
+    let (start, end) = FTRACE_LOCATIONS;
+    let is = |mark: &str| name == mark.as_bytes();
+    is("_stext") || is(start) || is(end) || BLOCKLISTED_RANGES.iter().any(|(start, end)| is(start) || is(end))
 }

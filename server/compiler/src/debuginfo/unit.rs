@@ -1,5 +1,5 @@
-//! Units and their entries (DIEs): how DWARF is walked. Everything above asks here for entries, attributes and references,
-//! so that bounds are checked in one place. Must not know what the entries mean.
+//! Units and their entries (DIEs): how DWARF is walked. Everything above asks here for entries, attributes and
+//! references, so that bounds are checked in one place. Must not know what the entries mean.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
@@ -81,11 +81,7 @@ impl<'i> Dwarf<'i> {
     }
 
     pub(super) fn symbols(&self) -> Result<&Symbols<'i>, DebuginfoError> {
-        if self.symbols.get().is_none() {
-            let symbols = Symbols::read(self.image, &self.work)?;
-            return Ok(self.symbols.get_or_init(|| symbols));
-        }
-        self.symbols.get().ok_or_else(|| damaged("the symbol table"))
+        keep(&self.symbols, || Symbols::read(self.image, &self.work))
     }
 
     /// The unit whose header is at this offset of `.debug_info`.
@@ -104,17 +100,17 @@ impl<'i> Dwarf<'i> {
 
     /// Where units begin, in order.
     pub(super) fn unit_offsets(&self) -> Result<&[usize], DebuginfoError> {
-        if let Some(offsets) = self.unit_offsets.get() {
-            return Ok(offsets);
-        }
-        let mut offsets = Vec::new();
-        let mut headers = self.sections.units();
-        while let Some(header) = headers.next()? {
-            self.work.charge(1)?;
-            LimitExceeded::check("units of debuginfo", offsets.len() as u64 + 1, DEBUGINFO_UNITS_MAX)?;
-            offsets.extend(header.debug_info_offset().map(|offset| offset.0));
-        }
-        Ok(self.unit_offsets.get_or_init(|| offsets))
+        let read = || {
+            let mut offsets = Vec::new();
+            let mut headers = self.sections.units();
+            while let Some(header) = headers.next()? {
+                self.work.charge(1)?;
+                LimitExceeded::check("units of debuginfo", offsets.len() as u64 + 1, DEBUGINFO_UNITS_MAX)?;
+                offsets.extend(header.debug_info_offset().map(|offset| offset.0));
+            }
+            Ok(offsets)
+        };
+        keep(&self.unit_offsets, read).map(Vec::as_slice)
     }
 
     /// The entry at an offset of `.debug_info`.
@@ -136,6 +132,13 @@ impl<'i> Dwarf<'i> {
         let before = offsets.partition_point(|&start| start <= offset).checked_sub(1);
         let Some(&start) = before.and_then(|index| offsets.get(index)) else { return Ok(None) };
         self.unit(start).map(|unit| Some(unit).filter(|unit| offset < unit.end()))
+    }
+
+    /// Where the first unit begins after an offset of `.debug_info`; the section's end where none does.
+    pub(super) fn unit_after(&self, offset: usize) -> Result<usize, DebuginfoError> {
+        let offsets = self.unit_offsets()?;
+        let after = offsets.partition_point(|&start| start <= offset);
+        Ok(offsets.get(after).copied().unwrap_or_else(|| self.sections.debug_info.reader().len()))
     }
 
     pub(super) fn die(&self, unit: &Rc<Unit<'i>>, offset: UnitOffset) -> Result<Die<'i>, DebuginfoError> {
@@ -259,8 +262,8 @@ impl<'i> Dwarf<'i> {
         Ok(Unit { dwarf, line_program, line_header: OnceCell::new(), subprograms: OnceCell::new() })
     }
 
-    /// How many bytes the abbreviations of a unit take, so that reading them can be counted. What is wrong with them, the
-    /// reading says.
+    /// How many bytes the abbreviations of a unit take, so that reading them can be counted. What is wrong with them,
+    /// the reading says.
     fn abbreviations_size(&self, header: &UnitHeader<Bytes<'i>>) -> usize {
         let mut bytes = *self.sections.debug_abbrev.reader();
         if bytes.skip(header.debug_abbrev_offset().0).is_err() {
@@ -451,6 +454,20 @@ fn skip_abbreviations(bytes: &mut Bytes<'_>) -> gimli::Result<()> {
 
 fn split() -> DebuginfoError {
     unsupported("the debuginfo is split into .dwo files (-gsplit-dwarf), which is not supported")
+}
+
+/// What is kept, made now if it was not before. An error is not kept.
+pub(super) fn keep<T>(
+    kept: &OnceCell<T>,
+    make: impl FnOnce() -> Result<T, DebuginfoError>,
+) -> Result<&T, DebuginfoError> {
+    match kept.get() {
+        Some(value) => Ok(value),
+        None => {
+            let value = make()?;
+            Ok(kept.get_or_init(|| value))
+        }
+    }
 }
 
 pub(super) fn damaged(what: &str) -> DebuginfoError {

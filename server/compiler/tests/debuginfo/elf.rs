@@ -39,6 +39,25 @@ fn other_files_are_refused() {
 }
 
 #[test]
+fn files_without_dwarf_or_symbols_say_so() {
+    let mut elf = Elf::program();
+    let bytes = elf.bytes();
+    let debuginfo = Debuginfo::open(&bytes).expect("an ELF file");
+    assert!(!debuginfo.object().has_dwarf);
+    let error = debuginfo.functions("f").expect_err("no symbols").to_string();
+    assert_eq!(error, "not a usable ELF file: it has no symbols");
+
+    elf.function("f", 0x100, 0x40);
+    assert_eq!(
+        location(&elf, "p"),
+        "error: no debuginfo describes f: it may be written in assembly, or merged with a function of the same code"
+    );
+    elf.dwarf(code());
+    let bytes = elf.bytes();
+    assert!(Debuginfo::open(&bytes).expect("an ELF file").object().has_dwarf);
+}
+
+#[test]
 fn build_ids_are_found() {
     let note = [&4_u32.to_le_bytes()[..], &4_u32.to_le_bytes(), &3_u32.to_le_bytes(), b"GNU\0", &[0xab, 0xcd, 0xef, 1]];
     let mut elf = Elf::program();

@@ -1,5 +1,5 @@
-//! Forms that compilers write and `gimli::write` does not: numbers into tables of strings, addresses and lists (DWARF 5,
-//! sections 7.26 to 7.29).
+//! Forms that compilers write and `gimli::write` does not: numbers into tables of strings, addresses and lists (DWARF
+//! 5, sections 7.26 to 7.29).
 
 use compiler::debuginfo::{Debuginfo, DebuginfoError, Moment};
 use gimli::constants as dw;

@@ -36,10 +36,16 @@ fn clones_answer_to_the_name_in_the_source() {
     elf.static_function("f.isra.0", 0x100, 0x10).static_function("f.constprop.0.isra.0", 0x200, 0x10);
     elf.static_function("f.part.0", 0x300, 0x10).static_function("f.cold", 0x400, 0x10);
     elf.static_function("f.part.0.cold", 0x500, 0x10).static_function("__pfx_f", 0x5f0, 0x10);
-    assert_eq!(symbols(&elf, "f"), ["f.constprop.0.isra.0", "f.isra.0", "f.part.0"]);
-    assert_eq!(symbols(&elf, "f.part.0"), ["f.part.0"]);
+    assert_eq!(symbols(&elf, "f"), ["f.constprop.0.isra.0", "f.isra.0"]);
     assert_eq!(symbols(&elf, "__pfx_*"), [""; 0]);
     assert!(functions(&elf, "f").found.iter().all(|function| function.name == "f"));
+    // A call of `f` would count twice, or only sometimes.
+    let refused = functions(&elf, "f*").refused;
+    assert_eq!(
+        refused.iter().map(|(function, why)| (function.symbol.as_str(), *why)).collect::<Vec<_>>(),
+        [("f.part.0", Refusal::Part)]
+    );
+    assert_eq!(symbols(&elf, "f.part.0"), ["f.part.0"]);
 }
 
 #[test]

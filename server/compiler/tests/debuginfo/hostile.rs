@@ -216,26 +216,56 @@ fn a_table_of_nothing_but_zeros_is_no_recursion() {
     assert!(location(&elf, "p").starts_with("error: no debuginfo describes f"), "{}", location(&elf, "p"));
 }
 
+/// The unit of a file without functions, made to be of another kind, whose header has `extra` bytes more.
+fn strange_unit(kind: dw::DwUt, extra: usize) -> Vec<u8> {
+    let old = &Code::new(5).sections()[".debug_info"];
+    let length = (old.len() - 4 + extra) as u32;
+    [&length.to_le_bytes()[..], &old[4..6], &[kind.0], &old[7..12], &vec![0; extra], &old[12..]].concat()
+}
+
+const STRANGE: [(dw::DwUt, usize, &str); 3] = [
+    (dw::DW_UT_skeleton, 8, "split into .dwo files"),
+    (dw::DW_UT_split_compile, 8, "split into .dwo files"),
+    (dw::DW_UT_type, 12, "-fdebug-types-section"),
+];
+
 #[test]
 fn split_and_type_units_are_refused_with_a_reason() {
-    let sections = Code::new(5).sections();
-    let unit = |kind: dw::DwUt, extra: usize| {
-        let old = &sections[".debug_info"];
-        let length = (old.len() - 4 + extra) as u32;
-        [&length.to_le_bytes()[..], &old[4..6], &[kind.0], &old[7..12], &vec![0; extra], &old[12..]].concat()
-    };
-    for (kind, extra, reason) in [
-        (dw::DW_UT_skeleton, 8, "split into .dwo files"),
-        (dw::DW_UT_split_compile, 8, "split into .dwo files"),
-        (dw::DW_UT_type, 12, "-fdebug-types-section"),
-    ] {
+    for (kind, extra, reason) in STRANGE {
         let mut elf = Elf::kernel();
-        elf.function("f", 0x100, 0x40).dwarf(Code::new(5)).raw(".debug_info", unit(kind, extra));
+        elf.function("f", 0x100, 0x40).dwarf(Code::new(5)).raw(".debug_info", strange_unit(kind, extra));
         let bytes = elf.bytes();
         let debuginfo = Debuginfo::open(&bytes).expect("an ELF file");
         let function = crate::function(&debuginfo, "f");
         let error = debuginfo.place(&function, Moment::Entry).expect_err("a strange unit").to_string();
         assert!(error.contains(reason), "{error}");
+    }
+}
+
+#[test]
+fn strange_units_do_not_hide_others() {
+    for (kind, extra, _) in STRANGE {
+        let mut code = Code::new(5);
+        let long = code.long();
+        let function = code.function("f", 0x100, 0x40);
+        code.parameter(function, "p", long, &[dw::DW_OP_reg5.0]);
+        let sections = code.sections();
+        let mut elf = Elf::kernel();
+        elf.function("f", 0x100, 0x40);
+        // The abbreviations of the strange unit follow the others.
+        let mut strange = strange_unit(kind, extra);
+        let abbreviations = &sections[".debug_abbrev"];
+        strange[8..12].copy_from_slice(&(abbreviations.len() as u32).to_le_bytes());
+        let more = &Code::new(5).sections()[".debug_abbrev"];
+        for (name, data) in &sections {
+            elf.raw(name, data.clone());
+        }
+        elf.raw(".debug_abbrev", [&abbreviations[..], more].concat());
+        elf.raw(".debug_info", [&strange[..], &sections[".debug_info"]].concat());
+        assert_eq!(location(&elf, "p"), "value %rdi");
+        let bytes = elf.bytes();
+        let debuginfo = Debuginfo::open(&bytes).expect("an ELF file");
+        assert!(debuginfo.type_named("long").expect("types").is_some());
     }
 }
 

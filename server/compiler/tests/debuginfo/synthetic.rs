@@ -1,4 +1,5 @@
-//! Debug files made on the spot: DWARF by `gimli::write`, ELF by `object::write`. Code is never looked at, so there is none.
+//! Debug files made on the spot: DWARF by `gimli::write`, ELF by `object::write`. Code is never looked at, so there is
+//! none.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +8,7 @@ use gimli::write::{
 };
 use gimli::{DwAt, DwTag, Encoding, Format, LineEncoding, LittleEndian, constants as dw};
 use object::elf;
+use object::write::StringId;
 use object::write::elf::{FileHeader, ProgramHeader, SectionHeader, Sym, Writer};
 
 /// Where the code of every synthetic file begins.
@@ -159,33 +161,59 @@ impl Elf {
         writer.reserve_file_header();
         writer.reserve_program_headers(1);
         writer.reserve_null_section_index();
-        let mut names = Vec::new();
-        for section in &self.sections {
-            names.push((writer.add_section_name(section.name.as_bytes()), writer.reserve_section_index()));
-        }
-        let locals_first = || {
-            let local = |symbol: &&Symbol| symbol.info >> 4 == elf::STB_LOCAL;
-            self.symbols.iter().filter(local).chain(self.symbols.iter().filter(move |symbol| !local(symbol)))
-        };
+        let section_name = |section| self.reserve_section(&mut writer, section);
+        let names: Vec<StringId> = self.sections.iter().map(section_name).collect();
         writer.reserve_symtab_section_index();
         writer.reserve_strtab_section_index();
         writer.reserve_shstrtab_section_index();
         writer.reserve_null_symbol_index();
-        let mut symbol_names = Vec::new();
-        for symbol in locals_first() {
-            symbol_names.push(writer.add_string(symbol.name.as_bytes()));
+        let mut symbols = Vec::new();
+        for symbol in self.symbols_in_order() {
+            symbols.push((symbol, writer.add_string(symbol.name.as_bytes())));
             writer.reserve_symbol_index(None);
         }
-        let mut offsets = Vec::new();
-        for section in &self.sections {
-            let alignment = if section.name == ".text" { TEXT_FILE_OFFSET as usize } else { 16 };
-            offsets.push(writer.reserve(section.data.len(), alignment));
-        }
+        let alignment = |section: &Section| if section.name == ".text" { TEXT_FILE_OFFSET as usize } else { 16 };
+        let place = |section: &Section| writer.reserve(section.data.len(), alignment(section));
+        let offsets: Vec<usize> = self.sections.iter().map(place).collect();
         writer.reserve_symtab();
         writer.reserve_strtab();
         writer.reserve_shstrtab();
         writer.reserve_section_headers();
 
+        self.write_headers(&mut writer);
+        for (section, &offset) in self.sections.iter().zip(&offsets) {
+            writer.pad_until(offset);
+            writer.write(&section.data);
+        }
+        writer.write_null_symbol();
+        for (symbol, name) in symbols {
+            self.write_symbol(&mut writer, symbol, name);
+        }
+        writer.write_strtab();
+        writer.write_shstrtab();
+        writer.write_null_section_header();
+        for ((section, &offset), &name) in self.sections.iter().zip(&offsets).zip(&names) {
+            section.write_header(&mut writer, name, offset);
+        }
+        writer.write_symtab_section_header(1 + self.symbols.iter().filter(|symbol| symbol.is_local()).count() as u32);
+        writer.write_strtab_section_header();
+        writer.write_shstrtab_section_header();
+        bytes
+    }
+
+    fn reserve_section<'s>(&'s self, writer: &mut Writer<'s>, section: &'s Section) -> StringId {
+        let name = writer.add_section_name(section.name.as_bytes());
+        writer.reserve_section_index();
+        name
+    }
+
+    /// ELF wants local symbols first.
+    fn symbols_in_order(&self) -> impl Iterator<Item = &Symbol> {
+        let locals = self.symbols.iter().filter(|symbol| symbol.is_local());
+        locals.chain(self.symbols.iter().filter(|symbol| !symbol.is_local()))
+    }
+
+    fn write_headers(&self, writer: &mut Writer<'_>) {
         let header = FileHeader {
             os_abi: 0,
             abi_version: 0,
@@ -196,56 +224,53 @@ impl Elf {
         };
         writer.write_file_header(&header).expect("a file header");
         writer.write_align_program_headers();
-        let text_in_file = self.sections.iter().any(|section| section.name == ".text" && !section.data.is_empty());
+        let in_file = self.sections.iter().any(|section| section.name == ".text" && !section.data.is_empty());
         writer.write_program_header(&ProgramHeader {
             p_type: elf::PT_LOAD,
             p_flags: elf::PF_R | elf::PF_X,
-            p_offset: if text_in_file { TEXT_FILE_OFFSET } else { 0 },
+            p_offset: if in_file { TEXT_FILE_OFFSET } else { 0 },
             p_vaddr: TEXT,
             p_paddr: TEXT,
-            p_filesz: if text_in_file { TEXT_SIZE } else { 0 },
+            p_filesz: if in_file { TEXT_SIZE } else { 0 },
             p_memsz: TEXT_SIZE,
             p_align: 0x1000,
         });
-        for (section, &offset) in self.sections.iter().zip(&offsets) {
-            writer.pad_until(offset);
-            writer.write(&section.data);
-        }
-        writer.write_null_symbol();
-        for (symbol, &name) in locals_first().zip(&symbol_names) {
-            let section = self.sections.iter().position(|section| section.name == symbol.section);
-            writer.write_symbol(&Sym {
-                name: Some(name),
-                section: None,
-                st_info: symbol.info,
-                st_other: 0,
-                st_shndx: section.map_or(elf::SHN_UNDEF, |index| index as u16 + 1),
-                st_value: symbol.address,
-                st_size: symbol.size,
-            });
-        }
-        writer.write_strtab();
-        writer.write_shstrtab();
-        writer.write_null_section_header();
-        for ((section, &offset), &(name, _)) in self.sections.iter().zip(&offsets).zip(&names) {
-            writer.write_section_header(&SectionHeader {
-                name: Some(name),
-                sh_type: section.kind,
-                sh_flags: section.flags,
-                sh_addr: section.address,
-                sh_offset: offset as u64,
-                sh_size: section.size,
-                sh_link: 0,
-                sh_info: 0,
-                sh_addralign: 1,
-                sh_entsize: 0,
-            });
-        }
-        let locals = self.symbols.iter().filter(|symbol| symbol.info >> 4 == elf::STB_LOCAL).count();
-        writer.write_symtab_section_header(1 + locals as u32);
-        writer.write_strtab_section_header();
-        writer.write_shstrtab_section_header();
-        bytes
+    }
+
+    fn write_symbol(&self, writer: &mut Writer<'_>, symbol: &Symbol, name: StringId) {
+        let section = self.sections.iter().position(|section| section.name == symbol.section);
+        writer.write_symbol(&Sym {
+            name: Some(name),
+            section: None,
+            st_info: symbol.info,
+            st_other: 0,
+            st_shndx: section.map_or(elf::SHN_UNDEF, |index| index as u16 + 1),
+            st_value: symbol.address,
+            st_size: symbol.size,
+        });
+    }
+}
+
+impl Symbol {
+    fn is_local(&self) -> bool {
+        self.info >> 4 == elf::STB_LOCAL
+    }
+}
+
+impl Section {
+    fn write_header(&self, writer: &mut Writer<'_>, name: StringId, offset: usize) {
+        writer.write_section_header(&SectionHeader {
+            name: Some(name),
+            sh_type: self.kind,
+            sh_flags: self.flags,
+            sh_addr: self.address,
+            sh_offset: offset as u64,
+            sh_size: self.size,
+            sh_link: 0,
+            sh_info: 0,
+            sh_addralign: 1,
+            sh_entsize: 0,
+        });
     }
 }
 
