@@ -69,6 +69,7 @@ fn none_found(
             Refusal::Blocklisted => "the kernel does not allow probes in it",
             Refusal::NotTraced => "the kernel does not allow tracing it",
             Refusal::Init => "its memory is freed after boot",
+            Refusal::Part => "only a part of it is left, the rest was inlined; name the part's symbol to probe that",
         };
         let message = format!("function `{}` cannot be probed: {why}", function.name);
         return Ok(Diagnostic::error("elaborate/unprobeable-function", span, message));
