@@ -6,6 +6,8 @@
 
 pub mod stand;
 
+pub mod here;
+
 pub mod debuginfod;
 pub mod guest;
 pub mod tapwired;

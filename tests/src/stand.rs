@@ -2,7 +2,7 @@
 //!
 //! `cargo xtask vm` and the kernel tests both start here, so that what is tried by hand is what is tested.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -19,28 +19,43 @@ pub struct Stand {
     pub guest: Guest,
     /// Compiles for the guest, which reaches it at [`SERVER`].
     pub tapwired: Tapwired,
-    /// Serves the guest's debuginfo to the compile server.
-    pub debuginfod: Debuginfod,
+    /// Serve the compile server with debuginfo: of the guest's kernel, and of its programs.
+    pub debuginfods: Vec<Debuginfod>,
+}
+
+/// What a guest is to have.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan<'a> {
+    /// Its kernel.
+    pub kernel: &'a Unpacked,
+    /// Files beside the client.
+    pub files: &'a [GuestFile],
+    /// Directories of this host with programs compiled with `-g`, whose debuginfo is served.
+    pub programs: &'a [PathBuf],
 }
 
 /// The environment variable of the guest that names the compile server, for `--use-server=$TAPWIRED`.
 pub const SERVER: &str = "TAPWIRED";
 
 impl Stand {
-    /// Builds the client, starts the servers and boots the guest, with `files` beside the client.
+    /// Builds the client, starts the servers and boots the guest.
     ///
     /// # Errors
     /// When one of these fails.
-    pub fn start(kernel: &Unpacked, files: &[GuestFile]) -> Result<Self> {
-        let debuginfod = Debuginfod::of_kernel(kernel)?;
-        let tapwired = Tapwired::start(Debuginfo { urls: &[debuginfod.url()], directories: &[] })?;
-        let mut guest_files = client()?;
-        guest_files.extend(tree(&tapwired.client_dir(), "/etc/tapwire")?);
+    pub fn start(plan: Plan<'_>) -> Result<Self> {
+        let mut debuginfods = vec![Debuginfod::of_kernel(plan.kernel)?];
+        if !plan.programs.is_empty() {
+            debuginfods.push(Debuginfod::of_programs(plan.programs)?);
+        }
+        let urls: Vec<&str> = debuginfods.iter().map(Debuginfod::url).collect();
+        let tapwired = Tapwired::start(Debuginfo { urls: &urls, directories: &[] })?;
+        let mut files = client()?;
+        files.extend(tree(&tapwired.client_dir(), "/etc/tapwire")?);
         let profile = format!("export {SERVER}={}:{}\n", guest::HOST, tapwired.port());
-        guest_files.push(GuestFile::bytes(guest::PROFILE, 0o644, profile));
-        guest_files.extend_from_slice(files);
-        let guest = Guest::boot(&Config { files: &guest_files, ..Config::new(kernel) })?;
-        Ok(Self { guest, tapwired, debuginfod })
+        files.push(GuestFile::bytes(guest::PROFILE, 0o644, profile));
+        files.extend_from_slice(plan.files);
+        let guest = Guest::boot(&Config { files: &files, ..Config::new(plan.kernel) })?;
+        Ok(Self { guest, tapwired, debuginfods })
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::Args;
 use harness::guest::{GuestFile, Port};
-use harness::stand::Stand;
+use harness::stand::{Plan, Stand};
 use harness::{kernels, packages, process};
 
 /// What to boot, what to put in it and what to run.
@@ -33,7 +33,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     for spelled in &arguments.files {
         files.extend(guest_files(spelled)?);
     }
-    let mut stand = Stand::start(&kernel, &files)?;
+    let mut stand = Stand::start(Plan { kernel: &kernel, files: &files, programs: &[] })?;
     let command = match arguments.command.as_slice() {
         [line] => line.clone(),
         words => words.iter().map(|word| process::quoted(word)).collect::<Vec<_>>().join(" "),

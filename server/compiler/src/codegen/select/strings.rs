@@ -172,9 +172,18 @@ impl Selector<'_> {
         self.define_text(value, Text { place: TextPlace::Frame(slot), bound });
     }
 
+    /// Clears a slot for a helper to write a string to: it writes up to the NUL and no further, the padding is ours. (That of
+    /// `bpf_get_current_comm` came and went with the kernel's choice of string function.)
+    fn zero(&mut self, slot: Slot, bound: u16) {
+        for index in 0..Type::String(bound).size() / 8 {
+            self.store(Base::Slot(slot), (index * 8) as i32, Source::Immediate(0));
+        }
+    }
+
     pub(super) fn execname(&mut self, result: Value) {
         let bound = self.bound(result);
         let slot = self.draft.new_slot(Type::String(bound).size());
+        self.zero(slot, bound);
         let (destination, size) = (self.frame(slot), self.immediate(Type::String(bound).size() as i64));
         self.call_for_effect(Helper::GetCurrentComm, &[destination, size]);
         self.define_frame_text(result, slot, bound);
@@ -250,10 +259,7 @@ impl Selector<'_> {
         }
         let bound = self.bound(result);
         let slot = self.draft.new_slot(Type::String(bound).size());
-        // The helper writes up to the NUL and no further; the padding is ours.
-        for index in 0..Type::String(bound).size() / 8 {
-            self.store(Base::Slot(slot), (index * 8) as i32, Source::Immediate(0));
-        }
+        self.zero(slot, bound);
         let data = self.draft.new_transient_slot(arguments.len() * 8);
         for (index, &argument) in arguments.iter().enumerate() {
             self.store(Base::Slot(data), (index * 8) as i32, Source::Register(argument));
