@@ -80,6 +80,12 @@ impl Tapwired {
         self.port
     }
 
+    /// Where keys and caches of both sides are.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
     /// The client's directory, to stand at `/etc/tapwire` of a host: its identity, and the lists of whom it trusts.
     #[must_use]
     pub fn client_dir(&self) -> PathBuf {

@@ -216,6 +216,10 @@ fn unsupported(unsupported: &codegen::Unsupported, sources: &Sources) -> Diagnos
         labels: Vec::new(),
         notes: vec![Note::Note(format!("the handler is that of {point}"))],
     };
+    if let codegen::Refusal::NotInKernel(_) = refusal {
+        let help = "handlers of `begin`, `end` and timers run outside the kernel, where it is possible";
+        diagnostic.notes.push(Note::Help(help.to_owned()));
+    }
     diagnostic.labels.extend(sources.span_of(*location).map(|span| Label { span, text: String::new() }));
     diagnostic
 }

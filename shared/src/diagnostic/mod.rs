@@ -147,7 +147,8 @@ impl Diagnostic {
 
 /// The names of `known` nearest to `wrong`, best first, at most five; empty where none is near enough to be meant.
 ///
-/// Near means at most a third of the letters differ (Levenshtein), as SystemTap's `(similar: …)` lists.
+/// Near means at most a third of the letters differ (Levenshtein, two neighbours swapped counting
+/// as one), as SystemTap's `(similar: …)` lists.
 #[must_use]
 pub fn similar<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     // Nobody means a name this long, and comparing takes the product of the lengths.
@@ -159,28 +160,12 @@ pub fn similar<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Vec
     let mut near: Vec<(usize, &str)> = known
         .into_iter()
         .filter(|name| name.len().abs_diff(wrong.len()) <= distance_max * 4)
-        .map(|name| (distance(wrong, name), name))
+        .map(|name| (strsim::osa_distance(wrong, name), name))
         .filter(|&(distance, _)| distance <= distance_max)
         .collect();
     near.sort_unstable();
     near.dedup();
     near.into_iter().take(5).map(|(_, name)| name).collect()
-}
-
-/// Levenshtein distance by characters.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, a_char) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, &b_char) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(a_char != b_char);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
@@ -192,6 +177,7 @@ mod tests {
         let known = ["execname", "exit", "pexecname", "pid"];
         assert_eq!(similar("exename", known), ["execname", "pexecname"]);
         assert_eq!(similar("pidd", known), ["pid"]);
+        assert_eq!(similar("pdi", known), ["pid"]);
         assert!(similar("frobnicate", known).is_empty());
     }
 }
