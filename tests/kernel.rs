@@ -300,7 +300,7 @@ impl Started {
         match self {
             Self::Here(..) => Ok(path.display().to_string()),
             Self::Guest(stand, _) => {
-                let there = format!("/root/{name}");
+                let there = format!("/tmp/{name}");
                 stand.guest.put(&there, 0o644, &std::fs::read(path)?)?;
                 Ok(there)
             }

@@ -12,14 +12,13 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use serde::Deserialize;
 
 /// Every crate of the workspace, what it may depend on, and what its tests may depend on besides. Arrows point down:
-/// none may depend on `certs` or on the tests. The tests' own library depends on no product crate, so that
-/// `cargo xtask` is built in seconds.
+/// none may depend on the tests. Their own library depends on no product crate, so that `cargo xtask` is built in seconds.
 const ARROWS: [(&str, &[&str], &[&str]); 6] = [
     ("tapwire-shared", &[], &[]),
     ("tapwire-compiler", &["tapwire-shared"], &[]),
-    ("tapwire-server", &["tapwire-compiler", "tapwire-shared"], &[]),
+    ("tapwire-certs", &["tapwire-shared"], &[]),
+    ("tapwire-server", &["tapwire-certs", "tapwire-compiler", "tapwire-shared"], &[]),
     ("tapwire-client", &["tapwire-shared"], &[]),
-    ("tapwire-certs", &["tapwire-shared", "tapwire-client", "tapwire-server", "tapwire-compiler"], &[]),
     (
         "tapwire-tests",
         &[],
@@ -399,13 +398,12 @@ fn sources() -> Vec<Source> {
 #[derive(Deserialize)]
 struct Metadata {
     packages: Vec<Package>,
-    resolve: Option<Resolve>,
 }
 
 #[derive(Deserialize)]
 struct Package {
-    id: String,
     name: String,
+    version: String,
     license: Option<String>,
     source: Option<String>,
     dependencies: Vec<Dependency>,
@@ -418,16 +416,8 @@ struct Dependency {
     path: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Resolve {
-    nodes: Vec<Node>,
-}
-
-#[derive(Deserialize)]
-struct Node {
-    id: String,
-    dependencies: Vec<String>,
-}
+/// The system that we ship for.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
@@ -438,12 +428,22 @@ fn metadata(arguments: &[&str]) -> Metadata {
     serde_json::from_slice(&described).expect("cargo describes it in its own form")
 }
 
-/// The packages that are built for us on Linux. `Cargo.lock` has more: what other systems and features would need.
+/// The packages that are built for us on Linux. `Cargo.lock` has more: what other systems and features would need; and
+/// so has the graph of `cargo metadata`, which unites the features of all systems.
 fn dependencies() -> Vec<Package> {
-    let metadata = metadata(&["--filter-platform", "x86_64-unknown-linux-gnu"]);
-    let nodes = metadata.resolve.expect("cargo resolves the workspace").nodes;
-    let used: BTreeSet<_> = nodes.iter().flat_map(|node| node.dependencies.iter().chain([&node.id])).cloned().collect();
-    metadata.packages.into_iter().filter(|package| used.contains(&package.id)).collect()
+    let mut cargo = workspace::cargo();
+    cargo.args(["tree", "--locked", "--workspace", "--edges", "all", "--target", TARGET, "--prefix", "none"]);
+    let built = process::output(&mut cargo).expect("cargo draws the tree of dependencies");
+    let built = String::from_utf8(built).expect("cargo writes text");
+    // `NAME vVERSION …`
+    let built: BTreeSet<_> = built.lines().filter_map(|line| line.split_once(" v")).collect();
+    let is_built = |package: &Package| {
+        let version = |rest: &str| rest.split(' ').next() == Some(package.version.as_str());
+        built.iter().any(|(name, rest)| *name == package.name && version(rest))
+    };
+    let packages: Vec<_> = metadata(&[]).packages.into_iter().filter(is_built).collect();
+    assert!(packages.iter().any(|package| package.name == "rustls"), "the tree has our dependencies");
+    packages
 }
 
 /// Whether `license`, an SPDX expression, can be met with the licences `accepted`. The slash of old manifests is an or.

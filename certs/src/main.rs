@@ -1,4 +1,5 @@
 //! `tapwire-certs`: one command for each thing one may do with keys and lists. What it does is in the library.
+#![forbid(unsafe_code)]
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,5 @@
 //! `tapwired`: the command line. What it does is in the library.
+#![forbid(unsafe_code)]
 
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;

@@ -2,6 +2,11 @@
 //!
 //! `cargo run --release --example debuginfo -- FILE FUNCTION [EXPRESSION…]`, where an expression is a path such as
 //! `file->f_inode->i_ino` or `return`.
+#![expect(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    reason = "it is the world that the compiler must not see"
+)]
 
 use std::process::ExitCode;
 

@@ -6,6 +6,7 @@ use super::*;
 
 /// Runs a test on the stack that a process starts with; those of test threads are smaller.
 fn on_a_main_stack(test: fn()) {
+    #[expect(clippy::disallowed_types, reason = "it gives the parser the stack that a process has")]
     let thread = std::thread::Builder::new().stack_size(8 << 20).spawn(test).expect("a thread");
     if let Err(panic) = thread.join() {
         std::panic::resume_unwind(panic);
