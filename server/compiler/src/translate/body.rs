@@ -304,7 +304,8 @@ impl<'a, 'u> Translator<'a, 'u> {
         if matches!(op, BinaryOp::Divide | BinaryOp::Modulo) {
             let zero = self.long(0, location);
             let [is_zero] = self.builder.push(Op::Compare(Relation::Equal, b, zero), [Type::Long], location);
-            let operator = if op == BinaryOp::Divide { "/" } else { "%" };
+            // The message is a format.
+            let operator = if op == BinaryOp::Divide { "/" } else { "%%" };
             self.raise_if(is_zero, &format!("division by 0 near operator '{operator}'"), location);
         }
         let [result] = self.builder.push(Op::Binary(op, a, b), [Type::Long], location);
