@@ -353,7 +353,11 @@ impl Lower<'_, '_, '_> {
     fn call(&mut self, name: &str, arguments: &[ast::Expression], span: Span) -> Expression {
         let values = self.values(arguments);
         match self.declarations.callee(name, arguments.len()) {
-            Some(Callee::Function(index)) => {
+            Some(Callee::Functions(overloads)) => {
+                if overloads.len() > 1 {
+                    self.not_supported(span, "a function of which there are several with as many parameters");
+                }
+                let index = overloads[0];
                 let ty = self.types.functions[index].result.map_or(Type::Void, |slot| self.types.of(slot));
                 Expression { kind: ExpressionKind::Call(vec![FunctionId(index)], values), ty, span }
             }
