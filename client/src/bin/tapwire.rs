@@ -11,7 +11,7 @@ use client::host::facts::HostFacts;
 use client::host::{Host, HostError, live};
 use client::personal::{self, Personal};
 use client::progress::ProgressLine;
-use client::render::{self, Look, passes};
+use client::render::{self, Look, explain, passes};
 use client::script;
 use client::submit::address::ServerAddress;
 use client::submit::credentials::{Credentials, client_dirs};
@@ -27,6 +27,10 @@ fn main() -> ExitCode {
         Command::Facts(facts) => {
             let look = look(ColorChoice::Auto, false);
             (print_facts(&facts).map(|()| ExitCode::SUCCESS), look)
+        }
+        Command::Explain(page) => {
+            let text = page.map_or_else(explain::list, |page| explain::page(&page));
+            (deliver::text(&text).map(|()| ExitCode::SUCCESS).map_err(Error::from), look(ColorChoice::Auto, false))
         }
         Command::Script(invocation) => {
             let look = look(invocation.color, invocation.hide_warnings);

@@ -14,6 +14,8 @@ use shared::diagnostic::{Diagnostic, Label, Note, Report, Severity, Source, Sour
 
 use crate::error::Error;
 
+pub mod explain;
+
 pub mod passes;
 
 /// How texts look.
