@@ -87,7 +87,7 @@ fn read(path: &Path) -> Result<String> {
 fn happens(script: &Block) -> Result<Outcome> {
     let invocation = invocation(script)?;
     let mut outcome = Outcome { runs: matches!(invocation.goal, Goal::Run(_)), ..Outcome::default() };
-    let look = Look { color: false, hide_warnings: invocation.hide_warnings };
+    let look = Look { colors: None, hide_warnings: invocation.hide_warnings };
     let said = |report: &Report| render::report(report, look);
     match host::compile(&invocation, &script.body)? {
         Compilation::Refused(report) => outcome.error = said(&report),

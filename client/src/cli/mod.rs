@@ -268,7 +268,7 @@ struct Options {
     #[arg(long, value_name = "FILE")]
     facts: Option<PathBuf>,
 
-    /// Colours: auto, always or never
+    /// Colours: auto, always or never; SYSTEMTAP_COLORS says which
     #[arg(
         long,
         visible_alias = "colour",

@@ -90,7 +90,7 @@ pub struct Label {
 }
 
 /// A line below the source.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Note {
     /// A fact.
     Note(String),
