@@ -4,6 +4,8 @@
 //! `language/README.md` says how an example is written. It runs without a kernel, without privileges and without a server:
 //! [`host`] is what it is compiled for, [`session`] runs its handlers.
 
+#[path = "language/explained.rs"]
+mod explained;
 #[path = "language/host.rs"]
 mod host;
 #[path = "language/page.rs"]
@@ -37,7 +39,7 @@ fn main() -> ExitCode {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         Trial::test(format!("manual::{name}"), move || Ok(check(&path)?))
     });
-    libtest_mimic::run(&arguments, rules.into_iter().chain(pages).collect()).exit_code()
+    libtest_mimic::run(&arguments, rules.into_iter().chain(pages).chain(explained::trials()).collect()).exit_code()
 }
 
 /// The pages of the manual, by their names.
@@ -81,11 +83,11 @@ fn read(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// What comes of a script, with the options of its block as `tapwire` has them.
+/// What comes of a script.
 fn happens(script: &Block) -> Result<Outcome> {
     let invocation = invocation(script)?;
     let mut outcome = Outcome { runs: matches!(invocation.goal, Goal::Run(_)), ..Outcome::default() };
-    let look = Look { color: false, hide_warnings: invocation.hide_warnings };
+    let look = Look { colors: None, hide_warnings: invocation.hide_warnings };
     let said = |report: &Report| render::report(report, look);
     match host::compile(&invocation, &script.body)? {
         Compilation::Refused(report) => outcome.error = said(&report),
@@ -103,6 +105,7 @@ fn happens(script: &Block) -> Result<Outcome> {
     Ok(outcome)
 }
 
+/// The options of an example, as `tapwire` has them.
 fn invocation(script: &Block) -> Result<Invocation> {
     let options = script.info.split_whitespace().skip(1);
     let words = ["tapwire", "-e", &script.body].into_iter().chain(options).map(Into::into);

@@ -1,17 +1,24 @@
-//! The host that examples are compiled for: a kernel and a program that exist as debuginfo alone, made on the spot.
+//! The host that examples are compiled for: facts from a file, and the debuginfo of a kernel and of a program that exist as
+//! debuginfo alone, made on the spot.
 //!
 //! What can be probed there is listed in `README.md` beside this file.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::LazyLock;
 
 use client::cli::Invocation;
+use client::host::facts::HostFacts;
 use compiler::world::{DebuginfoFile, World};
 use compiler::{Compilation, Request, compile as compile_once};
 use gimli::DW_TAG_structure_type as STRUCTURE;
 use gimli::constants as dw;
 use gimli::write::{AttributeValue, UnitEntryId};
-use shared::target::{Architecture, BuildId, ElfFile, Fact, FactQuery, Feature, Target, glob_matches};
-use synthetic::{Code, Elf, text};
+use harness::workspace;
+use object::elf;
+use shared::limits::FACT_ROUNDS_MAX;
+use shared::target::{BuildId, Fact};
+use synthetic::{Code, Elf, INIT_TEXT, text};
 
 use super::Result;
 
@@ -19,84 +26,47 @@ use super::Result;
 #[path = "../../server/compiler/tests/debuginfo/synthetic.rs"]
 mod synthetic;
 
-const RELEASE: &str = "6.12.48+deb13-amd64";
-const TRACEPOINTS: [&str; 5] = ["sched_process_fork", "sched_switch", "sched_wakeup", "sys_enter", "sys_exit"];
-const PROGRAM: &str = "/usr/bin/app";
-
 /// Registers of x86-64 by their DWARF numbers, as they carry parameters.
 const PARAMETER_REGISTERS: [u8; 4] = [5, 4, 1, 2];
 
-/// Compiles a script, answering what the compiler asks.
+/// Compiles a script for the host of `host.facts`, or for that which `--facts` names.
 ///
 /// # Errors
-/// When the compiler breaks its own rules, or does not stop asking.
+/// When there is no such host, when the compiler breaks its own rules, or does not stop asking.
 pub(crate) fn compile(invocation: &Invocation, script: &str) -> Result<Compilation> {
-    let target = target();
+    let file = invocation.facts.as_deref().unwrap_or(Path::new("host.facts"));
+    let host = HostFacts::open(&workspace::root().join("tests/language").join(file));
+    let host = host.map_err(|error| error.to_string())?;
     let mut facts: Vec<Fact> = Vec::new();
-    for _ in 0..8 {
+    for _ in 0..FACT_ROUNDS_MAX {
         let request = Request {
             script_name: "<input>",
             script,
             arguments: &invocation.arguments,
             output: invocation.goal.output(),
             guru: invocation.guru,
-            target: &target,
+            target: &host.target,
             facts: &facts,
         };
-        match compile_once(&request, &*HOST).map_err(|error| error.to_string())? {
-            Compilation::NeedFacts(queries) => facts.extend(queries.into_iter().map(answer)),
+        match compile_once(&request, &*DEBUGINFO).map_err(|error| error.to_string())? {
+            Compilation::NeedFacts(queries) => facts.extend(queries.iter().map(|query| host.answer(query))),
             compilation => return Ok(compilation),
         }
     }
     Err("the compiler asks again and again".to_owned())
 }
 
-fn target() -> Target {
-    Target {
-        architecture: Architecture::X86_64,
-        release: RELEASE.to_owned(),
-        kernel: kernel_id(),
-        features: Feature::ALL.into(),
-    }
-}
+/// Debug files, by build id.
+struct Debuginfo(BTreeMap<BuildId, Vec<u8>>);
 
-fn kernel_id() -> BuildId {
-    "aa".parse().expect("a build id")
-}
+static DEBUGINFO: LazyLock<Debuginfo> = LazyLock::new(|| {
+    let files = [("aa", kernel()), ("bb", program()), ("cc", b"no ELF file".to_vec())];
+    Debuginfo(files.map(|(id, bytes)| (id.parse().expect("a build id"), bytes)).into())
+});
 
-fn program_id() -> BuildId {
-    "bb".parse().expect("a build id")
-}
-
-fn answer(query: FactQuery) -> Fact {
-    match query {
-        FactQuery::Elf { path } => {
-            let is_program = path == PROGRAM || PROGRAM.ends_with(&format!("/{path}"));
-            let file = ElfFile { path: PROGRAM.to_owned(), build_id: program_id() };
-            Fact::Elf { found: if is_program { Ok(file) } else { Err("no such file".to_owned()) }, path }
-        }
-        FactQuery::Tracepoints { pattern } => {
-            let names = TRACEPOINTS.iter().filter(|name| glob_matches(&pattern, name));
-            Fact::Tracepoints { names: names.map(|&name| name.to_owned()).collect(), pattern }
-        }
-    }
-}
-
-/// The debuginfo of a kernel and of a program.
-struct Host {
-    kernel: Vec<u8>,
-    program: Vec<u8>,
-}
-
-static HOST: LazyLock<Host> = LazyLock::new(|| Host { kernel: kernel(), program: program() });
-
-impl World for Host {
+impl World for Debuginfo {
     fn debuginfo(&self, build_id: &BuildId) -> DebuginfoFile<'_> {
-        match build_id {
-            id if *id == kernel_id() => DebuginfoFile::Bytes(&self.kernel),
-            id if *id == program_id() => DebuginfoFile::Bytes(&self.program),
-            _ => DebuginfoFile::Missing,
-        }
+        self.0.get(build_id).map_or(DebuginfoFile::Missing, |bytes| DebuginfoFile::Bytes(bytes))
     }
 }
 
@@ -125,7 +95,7 @@ impl Types {
     }
 }
 
-/// `vfs_read`, `vfs_write` and `wake_up_process`, with the structures that they are given.
+/// `vfs_read`, `vfs_write`, whose local `written` is kept nowhere, `wake_up_process` and `start_kernel`, with the structures that they are given.
 fn kernel() -> Vec<u8> {
     let mut code = Code::new(5);
     let types = Types::new(&mut code);
@@ -148,8 +118,10 @@ fn kernel() -> Vec<u8> {
     let transfer = [("file", file), ("buf", types.chars), ("count", types.size), ("pos", position)];
     let mut elf = Elf::kernel();
     function(&mut elf, &mut code, "vfs_read", 0x100, types.long, &transfer);
-    function(&mut elf, &mut code, "vfs_write", 0x200, types.long, &transfer);
+    let write = function(&mut elf, &mut code, "vfs_write", 0x200, types.long, &transfer);
+    code.variable(write, dw::DW_TAG_variable, "written", types.long);
     function(&mut elf, &mut code, "wake_up_process", 0x300, types.int, &[("p", task)]);
+    elf.symbol("start_kernel", ".init.text", INIT_TEXT, 0x40, elf::STT_FUNC, elf::STB_GLOBAL);
     elf.dwarf(code).bytes()
 }
 
@@ -172,7 +144,7 @@ fn function(
     offset: u64,
     result: UnitEntryId,
     parameters: &[(&str, UnitEntryId)],
-) {
+) -> UnitEntryId {
     const SIZE: u64 = 0x40;
     elf.function(name, offset, SIZE);
     let entry = code.function(name, offset, SIZE);
@@ -182,4 +154,5 @@ fn function(
     for (&(name, kind), register) in parameters.iter().zip(PARAMETER_REGISTERS) {
         code.parameter(entry, name, kind, &[dw::DW_OP_reg0.0 + register]);
     }
+    entry
 }
