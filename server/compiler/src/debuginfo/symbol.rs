@@ -33,10 +33,8 @@ const BLOCKLIST_ENTRY: &str = "_kbl_addr_";
 
 /// What was found in the symbol table.
 pub(super) struct Symbols<'i> {
-    /// By address.
-    pub(super) functions: Vec<FunctionSymbol<'i>>,
-    /// Where the kernel begins.
-    pub(super) stext: Option<u64>,
+    functions: Vec<FunctionSymbol<'i>>,
+    refusals: Refusals<'i>,
 }
 
 /// A function's symbol.
@@ -46,7 +44,7 @@ pub(super) struct FunctionSymbol<'i> {
     pub(super) address: u64,
     pub(super) size: u64,
     pub(super) binding: u8,
-    /// Why the kernel refuses probes in it.
+    /// Why the kernel refuses probes in it, as far as it was looked at.
     pub(super) refusal: Option<Refusal>,
 }
 
@@ -81,11 +79,21 @@ impl<'i> Symbols<'i> {
             }
         }
         refusals.ftrace_locations = refusals.read_ftrace_locations(image).unwrap_or_default();
-        for function in &mut functions {
-            function.refusal = refusals.of(function);
-        }
-        functions.sort_by_key(FunctionSymbol::precedence);
-        Ok(Self { functions, stext: refusals.marks.get("_stext").copied() })
+        Ok(Self { functions, refusals })
+    }
+
+    /// The functions for which that holds, and why they cannot be probed.
+    pub(super) fn functions(
+        &self,
+        holds: impl Fn(&FunctionSymbol<'i>) -> bool,
+    ) -> impl Iterator<Item = FunctionSymbol<'i>> {
+        let chosen = self.functions.iter().filter(move |function| holds(function));
+        chosen.map(|function| FunctionSymbol { refusal: self.refusals.of(function), ..*function })
+    }
+
+    /// Where the kernel begins.
+    pub(super) fn stext(&self) -> Option<u64> {
+        self.refusals.marks.get("_stext").copied()
     }
 }
 
@@ -101,7 +109,7 @@ impl Dwarf<'_> {
         let mut matches: Vec<FunctionSymbol<'_>> = match self.index {
             Some(index) if glob => index.symbols().filter(is_meant).collect(),
             Some(index) => index.symbols_named(pattern).filter(is_meant).collect(),
-            None => self.symbols()?.functions.iter().copied().filter(is_meant).collect(),
+            None => self.symbols()?.functions(is_meant).collect(),
         };
         matches.sort_by_key(FunctionSymbol::precedence);
         matches.dedup_by_key(|function| function.address);
@@ -125,9 +133,8 @@ impl Dwarf<'_> {
         if let Some(index) = self.index {
             return Ok(index.symbol_at(address));
         }
-        let functions = &self.symbols()?.functions;
-        let before = functions.partition_point(|function| function.address < address);
-        Ok(functions.get(before).copied().filter(|function| function.address == address))
+        let here = self.symbols()?.functions(|function| function.address == address);
+        Ok(here.min_by_key(FunctionSymbol::precedence))
     }
 
     /// The address of a global variable by its symbol; `None` where there is none, or several.
@@ -148,7 +155,7 @@ impl Dwarf<'_> {
     pub(super) fn offset_from_stext(&self, address: u64) -> Result<u64, DebuginfoError> {
         let stext = match self.index {
             Some(index) => index.stext(),
-            None => self.symbols()?.stext,
+            None => self.symbols()?.stext(),
         };
         let stext = stext.ok_or_else(|| damaged("the kernel has no symbol _stext"))?;
         address.checked_sub(stext).ok_or_else(|| damaged("an address lies before _stext"))

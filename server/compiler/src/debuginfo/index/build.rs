@@ -14,6 +14,7 @@ use super::{
     refusal_number,
 };
 use crate::debuginfo::search::is_definition;
+use crate::debuginfo::symbol::FunctionSymbol;
 use crate::debuginfo::unit::{Die, Dwarf, Unit, unsupported};
 use crate::debuginfo::{DebuginfoError, SourceLine, address};
 
@@ -205,7 +206,7 @@ struct Writer {
 impl Writer {
     fn write(mut self, dwarf: &Dwarf<'_>, whole: &Part) -> Result<Vec<u8>, DebuginfoError> {
         let symbols = dwarf.symbols()?;
-        let marks: Vec<Mark> = symbols.stext.map(|stext| Mark { stext }).into_iter().collect();
+        let marks: Vec<Mark> = symbols.stext().map(|stext| Mark { stext }).into_iter().collect();
         let (symbol_rows, symbol_names) = self.symbols(dwarf)?;
         let data = self.data(dwarf)?;
         let (units, subprograms) = self.units(whole)?;
@@ -242,7 +243,9 @@ impl Writer {
 
     fn symbols(&mut self, dwarf: &Dwarf<'_>) -> Result<(Vec<Symbol>, Vec<Named>), DebuginfoError> {
         let (mut rows, mut names) = (Vec::new(), Vec::new());
-        for function in &dwarf.symbols()?.functions {
+        let mut functions: Vec<FunctionSymbol<'_>> = dwarf.symbols()?.functions(|_| true).collect();
+        functions.sort_by_key(FunctionSymbol::precedence);
+        for function in functions {
             let Text { start, bytes } = self.text(function.symbol)?;
             let name_bytes = u16::try_from(bytes).map_err(|_| too_large())?;
             let number = rows.len() as u64;
