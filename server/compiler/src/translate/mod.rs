@@ -39,7 +39,7 @@ pub fn translate(program: &Program, sources: &Sources) -> Result<Ir, LimitExceed
     let globals =
         program.globals.iter().enumerate().map(|(index, global)| self::global(global, &bounds, index)).collect();
     let sources = sources.all().iter().map(|source| source.name.clone()).collect();
-    Ok(Ir { sources, globals, formats, functions, handlers })
+    Ok(Ir { sources, limits: ir::Limits::default(), globals, formats, functions, handlers })
 }
 
 fn global(global: &program::Global, bounds: &Bounds, index: usize) -> ir::Global {
@@ -85,8 +85,9 @@ struct Formats {
 }
 
 impl Formats {
-    fn id(&mut self, format: Format, arguments: Vec<Type>) -> FormatId {
-        let declared = FormatDecl { format, arguments };
+    /// The id of a format; `near` is what an error's message is said near of.
+    fn id(&mut self, format: Format, arguments: Vec<Type>, near: &str) -> FormatId {
+        let declared = FormatDecl { format, arguments, near: near.to_owned() };
         *self.ids.entry(declared).or_insert_with_key(|declared| {
             self.list.push(declared.clone());
             FormatId((self.list.len() - 1) as u16)
