@@ -244,8 +244,8 @@ impl<'a, 'u> Translator<'a, 'u> {
                 let message = self.value(message);
                 let mut format = Format::default();
                 format.push_conversion(Verb::String);
-                let format = self.unit.formats.id(format, vec![ty]);
-                self.builder.end(End::Raise { format, arguments: vec![message] }, location);
+                let format = self.unit.formats.id(format, vec![ty], "identifier 'error'");
+                self.builder.end(End::Raise { format, arguments: vec![message], catch: None }, location);
             }
             ExpressionKind::PrintHistogram(_) => self.unit.refuse(expression.span, "a histogram"),
             ExpressionKind::Call(functions, arguments) if expression.ty == program::Type::Void => {
@@ -394,7 +394,7 @@ impl<'a, 'u> Translator<'a, 'u> {
             let zero = self.long(0, location);
             let [is_zero] = self.builder.push(Op::Compare(Relation::Equal, b, zero), [Type::Long], location);
             // The message is a format.
-            let operator = if op == BinaryOp::Divide { "/" } else { "%%" };
+            let operator = if op == BinaryOp::Divide { "/" } else { "%" };
             self.raise_if(is_zero, &format!("division by 0 near operator '{operator}'"), location);
         }
         let [result] = self.builder.push(Op::Binary(op, a, b), [Type::Long], location);
