@@ -151,6 +151,7 @@ impl<'a, 'u> Translator<'a, 'u> {
         let (head, next, after) = (self.builder.new_block(), self.builder.new_block(), self.builder.new_block());
         self.builder.jump(head, Vec::new(), location);
         self.builder.switch_to(head);
+        self.spend(body.len() + step.len(), location);
         let (round, done) = self.branch_on(condition);
         self.builder.switch_to(done);
         self.builder.jump(after, Vec::new(), location);
@@ -385,7 +386,8 @@ impl<'a, 'u> Translator<'a, 'u> {
         if matches!(op, BinaryOp::Divide | BinaryOp::Modulo) {
             let zero = self.long(0, location);
             let [is_zero] = self.builder.push(Op::Compare(Relation::Equal, b, zero), [Type::Long], location);
-            let operator = if op == BinaryOp::Divide { "/" } else { "%" };
+            // The message is a format.
+            let operator = if op == BinaryOp::Divide { "/" } else { "%%" };
             self.raise_if(is_zero, &format!("division by 0 near operator '{operator}'"), location);
         }
         let [result] = self.builder.push(Op::Binary(op, a, b), [Type::Long], location);
@@ -451,7 +453,7 @@ impl<'a, 'u> Translator<'a, 'u> {
     fn format(&mut self, format: &Format, arguments: &[Expression]) -> (ir::FormatId, Vec<Value>) {
         let types = arguments.iter().map(|argument| self.ty(argument)).collect();
         let arguments = self.values(arguments);
-        (self.unit.formats.id(format.clone(), types), arguments)
+        (self.unit.formats.id(format.clone(), types, ""), arguments)
     }
 
     // Variables
@@ -612,12 +614,19 @@ impl<'a, 'u> Translator<'a, 'u> {
         let (raise, after) = self.branch_on_value(condition, location);
         self.builder.switch_to(raise);
         // A message that is no format (a name with a percent sign cannot occur) is raised without arguments.
+        let (message, near) = message.split_once(" near ").unwrap_or((message, ""));
         let format = Format::parse(message.as_bytes()).unwrap_or_default();
         let types = vec![Type::Long; format.arguments().len()];
         let arguments = arguments.into_iter().take(types.len()).collect();
-        let format = self.unit.formats.id(format, types);
-        self.builder.end(End::Raise { format, arguments }, location);
+        let format = self.unit.formats.id(format, types, near);
+        self.builder.end(End::Raise { format, arguments, catch: None }, location);
         self.builder.switch_to(after);
+    }
+
+    /// Counts the statements of a round of a loop, the condition included.
+    fn spend(&mut self, statements: usize, location: Location) {
+        let [exceeded] = self.builder.push(Op::Spend(statements as u32 + 1), [Type::Long], location);
+        self.raise_if(exceeded, ir::MAXACTION_EXCEEDED, location);
     }
 
     fn reraise_if(&mut self, raised: Value, location: Location) {
