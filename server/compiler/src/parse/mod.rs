@@ -37,6 +37,8 @@ mod operator;
 
 mod embedded;
 
+pub mod invariants;
+
 #[cfg(test)]
 mod tests;
 
