@@ -163,6 +163,11 @@ impl Environment<'_> {
     fn private_is_keyword(&self) -> bool {
         self.follows("3.0")
     }
+
+    /// Since SystemTap 2.3, `\x41` in a string is a byte.
+    fn has_hex_escapes(&self) -> bool {
+        self.follows("2.3")
+    }
 }
 
 impl Macros {
