@@ -296,7 +296,7 @@ impl Session<'_> {
             firing,
             exited: &mut self.exited,
         };
-        Ok(interpret(self.ir, self.ir.handlers[firing.handler].function, &mut world, Bounds::default())?)
+        Ok(interpret(self.ir, self.ir.handlers[firing.handler].function, &mut world, Bounds::of_user_side(self.ir))?)
     }
 
     /// Takes records from the ring buffer, not forever. Gives whether it was emptied.
