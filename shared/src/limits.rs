@@ -99,23 +99,35 @@ pub const FUNCTIONS_MAX: usize = 16_384;
 /// Values of one IR function.
 pub const VALUES_MAX: usize = 1 << 20;
 
+/// Values of a handler's function up to which calls in it are replaced by what they call: some ten thousand instructions.
+pub const INLINED_VALUES_MAX: usize = 1 << 16;
+
 /// Blocks of one IR function.
 pub const BLOCKS_MAX: usize = 1 << 18;
 
 /// Bytes of the ring buffer between the probes and `taprun` (`-s` changes it). A power of two of pages.
 pub const RING_BYTES_DEFAULT: u32 = 4 << 20;
 
-/// `MAXACTION`: steps a user-side handler may take before it is stopped as a run-away, per activation.
+/// Steps a user-side handler may take before it is stopped as a run-away, per activation.
 ///
 /// SystemTap allows 1,000 statements, ten times that where interrupts are on; a user-side handler disturbs nobody, so its
 /// bound is only there to end endless loops.
 pub const INTERPRETER_STEPS_MAX: u64 = 1 << 28;
 
-/// `MAXNESTING`: depth of function calls in a user-side handler.
-pub const CALL_DEPTH_MAX: usize = 64;
+/// `MAXACTION`: statements that one run of a handler in the kernel may take (SystemTap's value).
+pub const ACTIONS_DEFAULT: u32 = 1000;
+
+/// `MAXNESTING`: activations of one function inside one another (SystemTap's value).
+pub const NESTING_DEFAULT: u32 = 10;
+
+/// Calls inside one another, whatever the functions: each takes some of the interpreter's own stack.
+pub const CALL_DEPTH_MAX: usize = 128;
 
 /// `MAXERRORS`: run-time errors that are reported and survived; one more ends the session.
-pub const ERRORS_DEFAULT: u64 = 0;
+pub const ERRORS_DEFAULT: u32 = 0;
+
+/// `MAXSKIPPED`: handlers skipped for want of memory; one more ends the session (SystemTap's value).
+pub const SKIPPED_DEFAULT: u32 = 100;
 
 /// Bytes of a build id. GNU ld writes 20, others 8 to 32; the note format allows any.
 pub const BUILD_ID_BYTES_MAX: usize = 64;

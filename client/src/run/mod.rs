@@ -23,6 +23,7 @@ use crate::interpret::{Bounds, InterpretError, Message, interpret};
 use crate::load::{LoadError, Loaded, Parameters, load};
 use crate::output::Output;
 use console::Console;
+pub use console::error_text;
 use process::{Command, Process};
 use signals::Signals;
 use world::{HostWorld, set_state};
@@ -295,7 +296,7 @@ impl Session<'_> {
             firing,
             exited: &mut self.exited,
         };
-        Ok(interpret(self.ir, self.ir.handlers[firing.handler].function, &mut world, Bounds::default())?)
+        Ok(interpret(self.ir, self.ir.handlers[firing.handler].function, &mut world, Bounds::of_user_side(self.ir))?)
     }
 
     /// Takes records from the ring buffer, not forever. Gives whether it was emptied.

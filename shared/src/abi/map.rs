@@ -29,8 +29,12 @@ pub mod session {
     pub const STATE: usize = 0;
     /// Records that found no room in the ring buffer.
     pub const LOST: usize = 8;
+    /// Run-time errors that were reported.
+    pub const ERRORS: usize = 16;
+    /// Always 0, which the kernel's verifier does not know.
+    pub const ZERO: usize = 24;
     /// Bytes of all the words; where the first scalar lies.
-    pub const SIZE: usize = 16;
+    pub const SIZE: usize = 32;
 }
 
 /// Whether probes do their work. The word is zero from the start: nothing runs before every `begin` handler is done.

@@ -65,6 +65,8 @@ pub enum Jump {
     Le = 0xb0,
     Slt = 0xc0,
     Sle = 0xd0,
+    /// `BPF_JCOND`: with 0 as the source register, `may_goto`.
+    May = 0xe0,
 }
 
 /// Sizes of memory operands.
@@ -130,7 +132,9 @@ impl Jump {
     #[must_use]
     pub fn of(code: u8) -> Option<Self> {
         use Jump::*;
-        [Always, Eq, Gt, Ge, Ne, Sgt, Sge, Call, Exit, Lt, Le, Slt, Sle].into_iter().find(|op| *op as u8 == code & 0xf0)
+        [Always, Eq, Gt, Ge, Ne, Sgt, Sge, Call, Exit, Lt, Le, Slt, Sle, May]
+            .into_iter()
+            .find(|op| *op as u8 == code & 0xf0)
     }
 
     /// The condition that holds where this one does not.
@@ -147,7 +151,7 @@ impl Jump {
             Self::Sge => Self::Slt,
             Self::Slt => Self::Sge,
             Self::Sle => Self::Sgt,
-            Self::Always | Self::Call | Self::Exit => self,
+            Self::Always | Self::Call | Self::Exit | Self::May => self,
         }
     }
 }

@@ -103,6 +103,7 @@ impl Shown<'_> {
         let sign = match Jump::of(code) {
             Some(Jump::Always) => return write!(f, "goto {target}"),
             Some(Jump::Exit) => return write!(f, "exit"),
+            Some(Jump::May) => return write!(f, "may_goto {target}"),
             Some(Jump::Call) => {
                 let name = Helper::of(immediate).map_or("unknown", Helper::name);
                 return write!(f, "call {name}#{immediate}");

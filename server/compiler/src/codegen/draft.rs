@@ -84,6 +84,8 @@ pub(super) enum Inst {
     Jump { target: Block, arguments: Vec<VReg> },
     /// Goes on in one of two places, neither of which takes arguments or has another predecessor.
     Branch { relation: Jump, left: VReg, right: Source, targets: [Block; 2] },
+    /// Goes on in the first place once that was done some millions of times, else in the second; likewise. It bounds loops.
+    MayGoto { targets: [Block; 2] },
     /// Ends the program with 0.
     Exit,
 }
@@ -118,7 +120,9 @@ impl Draft {
             let mut block = std::mem::take(&mut self.blocks[block.index()]);
             match block.insts.last_mut() {
                 Some((Inst::Jump { target, .. }, _)) => *target = numbers[target.index()],
-                Some((Inst::Branch { targets, .. }, _)) => *targets = targets.map(|target| numbers[target.index()]),
+                Some((Inst::Branch { targets, .. } | Inst::MayGoto { targets }, _)) => {
+                    *targets = targets.map(|target| numbers[target.index()])
+                }
                 _ => {}
             }
             blocks.push(block);
@@ -201,7 +205,7 @@ impl Inst {
                 operands.extend(right.register().map(read));
                 operands
             }
-            Self::Jump { .. } | Self::Exit => Vec::new(),
+            Self::Jump { .. } | Self::MayGoto { .. } | Self::Exit => Vec::new(),
         }
     }
 
@@ -218,7 +222,7 @@ impl Inst {
     pub(super) fn targets(&self) -> &[Block] {
         match self {
             Self::Jump { target, .. } => std::slice::from_ref(target),
-            Self::Branch { targets, .. } => targets,
+            Self::Branch { targets, .. } | Self::MayGoto { targets } => targets,
             _ => &[],
         }
     }

@@ -223,6 +223,11 @@ impl Emitter {
                 self.skip(relation, left, operand, 0);
                 self.jump(*otherwise, block);
             }
+            Inst::MayGoto { targets: [exhausted, go_on] } => {
+                self.jumps.push((self.emitted.insns.len(), *exhausted));
+                self.push(class::JMP | Jump::May as u8, 0, 0, 0, 0);
+                self.jump(*go_on, block);
+            }
             Inst::Exit => {
                 self.alu(Alu::Mov, 0, Operand::Immediate(0));
                 self.push(class::JMP | Jump::Exit as u8, 0, 0, 0, 0);

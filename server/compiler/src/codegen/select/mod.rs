@@ -4,23 +4,26 @@
 //! read-only data, or behind a pointer. Strings are written once and never changed, as all values of the IR.
 
 mod arrays;
+mod loops;
 mod output;
 mod strings;
+
+use std::collections::BTreeMap;
 
 use regalloc2::{Block, VReg};
 use shared::abi::map::{PARAMETERS, Parameter, SessionState, scalar_offsets, session};
 use shared::ir::{
-    BinaryOp, BlockId, Clock, End, Function, Handler, Ir, Location, Op, Relation, Space, TaskField, Type, UnaryOp,
-    Value, Width,
+    BinaryOp, Clock, End, Function, Handler, Ir, Location, Op, Relation, Space, TaskField, Type, UnaryOp, Value, Width,
 };
 use shared::target::{Feature, Target};
 
 use super::Refusal;
 use super::context;
-use super::draft::{Base, Draft, Inst, Source};
+use super::draft::{Base, Draft, Inst, Slot, Source};
 use super::rodata::Rodata;
 use crate::bpf::code::{Alu, Helper, Jump, Size};
 use crate::bpf::{Map, Symbol};
+use loops::Order;
 use strings::Text;
 
 type Result<T = ()> = std::result::Result<T, (Location, Refusal)>;
@@ -31,7 +34,7 @@ type Result<T = ()> = std::result::Result<T, (Location, Refusal)>;
 /// At the first operation that a BPF program cannot do, with its place in the script.
 pub(super) fn select(ir: &Ir, target: &Target, handler: usize, rodata: &mut Rodata) -> Result<Draft> {
     let function = &ir.functions[ir.handlers[handler].function.0 as usize];
-    let order = reverse_postorder(function)?;
+    let Order { blocks: order, headers } = Order::of(function)?;
     let mut draft = Draft::default();
     let blocks = function.blocks.iter().map(|_| draft.new_block()).collect();
     let placeholder = draft.new_register();
@@ -44,6 +47,9 @@ pub(super) fn select(ir: &Ir, target: &Target, handler: usize, rodata: &mut Roda
         function,
         predecessor_counts: predecessor_counts(function),
         conditions: Conditions::of(function),
+        headers,
+        header_slots: BTreeMap::new(),
+        spent: None,
         scalar_offsets: scalar_offsets(&ir.globals).0,
         blocks,
         homes: vec![None; function.values.len()],
@@ -63,6 +69,8 @@ pub(super) fn select(ir: &Ir, target: &Target, handler: usize, rodata: &mut Roda
 enum Home {
     Register(VReg),
     Constant(i64),
+    /// 1 where the relation holds; only to be branched on.
+    Condition(Jump, VReg, Source),
     String(Text),
 }
 
@@ -75,6 +83,12 @@ struct Selector<'a> {
     function: &'a Function,
     predecessor_counts: Vec<usize>,
     conditions: Conditions,
+    /// Which blocks are the heads of loops,
+    headers: Vec<bool>,
+    /// and where the strings lie that change from round to round.
+    header_slots: BTreeMap<Value, Slot>,
+    /// Where statements are counted, if they are.
+    spent: Option<Slot>,
     scalar_offsets: Vec<Option<usize>>,
     /// The draft's block for each block of the IR.
     blocks: Vec<Block>,
@@ -97,15 +111,7 @@ impl Selector<'_> {
             if position == 0 {
                 self.prologue();
             }
-            for &parameter in &block.parameters {
-                let register = self.draft.new_register();
-                self.draft.blocks[self.current.index()].parameters.push(register);
-                let home = match self.function.ty(parameter) {
-                    Type::String(bound) => Home::String(Text::pointer(register, bound)),
-                    Type::Long | Type::Iterator => Home::Register(register),
-                };
-                self.homes[parameter.0 as usize] = Some(home);
-            }
+            block.parameters.iter().for_each(|&parameter| self.parameter_home(parameter, self.headers[index]));
             for instruction in &block.instructions {
                 self.location = instruction.location;
                 self.op(&instruction.op, &instruction.results)?;
@@ -115,6 +121,31 @@ impl Selector<'_> {
             self.block_end(&block.end)?;
         }
         Ok(())
+    }
+
+    /// Gives a block's parameter a place: a register, or the address of a string. A string that changes from round to round of
+    /// a loop has a slot of its own: what it came from is overwritten in the next round.
+    fn parameter_home(&mut self, parameter: Value, in_header: bool) {
+        if let (Type::String(bound), true) = (self.function.ty(parameter), in_header) {
+            let slot = self.header_slot(parameter, bound);
+            return self.define_frame_text(parameter, slot, bound);
+        }
+        let register = self.draft.new_register();
+        self.draft.blocks[self.current.index()].parameters.push(register);
+        let home = match self.function.ty(parameter) {
+            Type::String(bound) => Home::String(Text::pointer(register, bound)),
+            Type::Long | Type::Iterator => Home::Register(register),
+        };
+        self.homes[parameter.0 as usize] = Some(home);
+    }
+
+    fn header_slot(&mut self, parameter: Value, bound: u16) -> Slot {
+        if let Some(&slot) = self.header_slots.get(&parameter) {
+            return slot;
+        }
+        let slot = self.draft.new_slot(Type::String(bound).size());
+        self.header_slots.insert(parameter, slot);
+        slot
     }
 
     /// Finds the session's words, and leaves unless the session is running.
@@ -129,6 +160,7 @@ impl Selector<'_> {
         self.exit_if(Jump::Eq, self.globals, Source::Immediate(0));
         let state = self.load(Size::Dw, Base::Register(self.globals), session::STATE as i32);
         self.exit_if(Jump::Ne, state, Source::Immediate(SessionState::Running as i32));
+        self.start_counting();
     }
 
     fn exit_if(&mut self, relation: Jump, left: VReg, right: Source) {
@@ -239,8 +271,8 @@ impl Selector<'_> {
         match self.homes[value.0 as usize] {
             Some(Home::Register(register)) => register,
             Some(Home::Constant(constant)) => self.immediate(constant),
-            // The IR's verifier excludes both.
-            Some(Home::String(_)) | None => self.immediate(0),
+            // The IR's verifier excludes strings; a condition that is computed with is no condition.
+            Some(Home::Condition(..) | Home::String(_)) | None => self.immediate(0),
         }
     }
 
@@ -314,11 +346,15 @@ impl Selector<'_> {
             }
             Op::Print(format, arguments) => self.print(*format, arguments),
             Op::Exit => self.exit(),
+            Op::Spend(statements) => self.spend(*statements, result),
+            Op::Caught => {
+                return Err((self.location, Refusal::NotInKernel("`try` around a function that calls itself")));
+            }
             Op::ArrayClear(_) => return Err((self.location, Refusal::NotInKernel("deleting a whole array"))),
             Op::Iterate { .. } | Op::Next(_) | Op::Key(..) | Op::Entry(_) => {
                 return Err((self.location, Refusal::NotInKernel("foreach")));
             }
-            Op::Call(..) => return Err((self.location, Refusal::NotInKernel("a function that calls itself"))),
+            Op::Call(..) => return Err((self.location, Refusal::NotInKernel("recursion that grows so fast"))),
         }
         Ok(())
     }
@@ -462,27 +498,25 @@ impl Selector<'_> {
 
     fn block_end(&mut self, end: &End) -> Result {
         match end {
-            End::Jump(jump) => {
-                let arguments = self.arguments(jump);
-                self.jump(self.blocks[jump.block.0 as usize], &arguments);
-            }
+            End::Jump(jump) => self.go(jump),
             End::Branch { condition, then, otherwise } => {
                 let (relation, left, right) = self.condition(*condition);
                 let targets = [then, otherwise].map(|jump| {
-                    let direct = self.predecessor_counts[jump.block.0 as usize] == 1 && jump.arguments.is_empty();
+                    let only = self.predecessor_counts[jump.block.0 as usize] == 1;
+                    let direct = only && jump.arguments.is_empty() && !self.headers[jump.block.0 as usize];
                     if direct { self.blocks[jump.block.0 as usize] } else { self.draft.new_block() }
                 });
                 self.inst(Inst::Branch { relation, left, right, targets });
                 for (jump, target) in [then, otherwise].into_iter().zip(targets) {
                     if target != self.blocks[jump.block.0 as usize] {
                         self.switch_to(target);
-                        let arguments = self.arguments(jump);
-                        self.jump(self.blocks[jump.block.0 as usize], &arguments);
+                        self.go(jump);
                     }
                 }
             }
             End::Return(_) => self.inst(Inst::Exit),
-            End::Raise { format, arguments } => {
+            // `optimize` has made jumps of those that are caught.
+            End::Raise { format, arguments, .. } => {
                 self.raise(*format, arguments)?;
                 self.inst(Inst::Exit);
             }
@@ -491,16 +525,30 @@ impl Selector<'_> {
         Ok(())
     }
 
+    /// Jumps to a block of the IR.
+    fn go(&mut self, jump: &shared::ir::Jump) {
+        let target = jump.block.0 as usize;
+        if self.headers[target] {
+            self.pass_strings(jump);
+            self.before_round();
+        }
+        let arguments = self.arguments(jump);
+        self.jump(self.blocks[target], &arguments);
+    }
+
     fn arguments(&mut self, jump: &shared::ir::Jump) -> Vec<VReg> {
-        let parameters = &self.function.blocks[jump.block.0 as usize].parameters;
+        let target = jump.block.0 as usize;
+        let parameters = &self.function.blocks[target].parameters;
         let mut registers = Vec::new();
         for (&argument, &parameter) in jump.arguments.iter().zip(parameters) {
             registers.push(match self.function.ty(parameter) {
+                Type::String(_) if self.headers[target] => continue,
                 Type::String(bound) => {
                     let text = self.text(argument);
                     let text = self.fitted(text, bound);
                     self.text_pointer(&text)
                 }
+                Type::Long | Type::Iterator if self.headers[target] && self.has_may_goto() => self.forgotten(argument),
                 Type::Long | Type::Iterator => self.long(argument),
             });
         }
@@ -509,6 +557,9 @@ impl Selector<'_> {
 
     /// What is to be branched on: a comparison, where the condition is one, or whether it is 0.
     fn condition(&mut self, condition: Value) -> (Jump, VReg, Source) {
+        if let Some(Home::Condition(relation, left, right)) = self.homes[condition.0 as usize] {
+            return (relation, left, right);
+        }
         if let Some((relation, a, b)) = self.conditions.comparisons[condition.0 as usize]
             && !self.wanted_exactly(condition)
         {
@@ -573,36 +624,4 @@ fn predecessor_counts(function: &Function) -> Vec<usize> {
         block.end.jumps().for_each(|jump| counts[jump.block.0 as usize] += 1);
     }
     counts
-}
-
-/// The blocks so that each comes after those that lead to it; refuses loops.
-fn reverse_postorder(function: &Function) -> Result<Vec<usize>> {
-    #[derive(Clone, Copy, PartialEq)]
-    enum Mark {
-        New,
-        Open,
-        Done,
-    }
-    let mut marks = vec![Mark::New; function.blocks.len()];
-    let mut postorder = Vec::new();
-    let mut stack = vec![(0, 0)];
-    while let Some((block, visited)) = stack.pop() {
-        marks[block] = Mark::Open;
-        // The second target first, so that the first comes to lie behind the branch.
-        let jumps: Vec<_> = function.blocks[block].end.jumps().collect();
-        let Some(jump) = jumps.iter().rev().nth(visited) else {
-            marks[block] = Mark::Done;
-            postorder.push(block);
-            continue;
-        };
-        stack.push((block, visited + 1));
-        let BlockId(next) = jump.block;
-        match marks[next as usize] {
-            Mark::New => stack.push((next as usize, 0)),
-            Mark::Open => return Err((function.blocks[block].end_location, Refusal::NotInKernel("a loop"))),
-            Mark::Done => {}
-        }
-    }
-    postorder.reverse();
-    Ok(postorder)
 }

@@ -40,6 +40,10 @@ impl Text {
         Self { place: TextPlace::Literal(cut.into()), bound }
     }
 
+    pub(super) fn is_literal(&self) -> bool {
+        matches!(self.place, TextPlace::Literal(_))
+    }
+
     fn size(&self) -> usize {
         Type::String(self.bound).size()
     }
@@ -166,6 +170,13 @@ impl Selector<'_> {
                 Text { place: TextPlace::Frame(slot), bound }
             }
         }
+    }
+
+    /// A copy of a string that only the operation at hand needs.
+    pub(super) fn copied(&mut self, text: &Text, bound: u16) -> Text {
+        let slot = self.draft.new_transient_slot(Type::String(bound).size());
+        self.write_text(text, Base::Slot(slot), 0, bound);
+        Text { place: TextPlace::Frame(slot), bound }
     }
 
     pub(super) fn define_frame_text(&mut self, value: Value, slot: Slot, bound: u16) {
