@@ -1,30 +1,38 @@
 //! Pass 2: a tree becomes a program. Names, types and probe points are resolved; target variables become reads.
 //!
-//! The way: [`declarations`] collects what the script declares and which functions its probes reach, [`infer`] finds the type
-//! of every variable, [`probe`] finds the places of every probe point, [`body`] turns each handler into statements of the
-//! program. Everything that is wrong is collected; what only the host or a debug file can tell is collected, too.
+//! The way: [`reach`] finds what the script declares and which files of libraries its names lead to, [`derive`] replaces
+//! aliases by what they stand for and has [`probe`] find the places of every probe point, [`infer`] finds the type of every
+//! variable, [`body`] turns each handler into statements of the program. Everything that is wrong is collected; what only
+//! the host or a debug file can tell is collected, too.
 //!
-//! It must not know IR functions or BPF.
+//! It must not know IR functions or BPF, nor how a file is parsed.
 
 mod body;
 mod declarations;
+mod derive;
 mod infer;
 mod intrinsic;
+mod private;
 mod probe;
+mod reach;
 mod target;
 mod uses;
 
 use std::collections::BTreeSet;
 
-use shared::diagnostic::{Diagnostic, Severity};
+use shared::diagnostic::{Diagnostic, Severity, Span};
 use shared::target::{Fact, FactQuery, Target};
 
-use crate::DebuginfoNeed;
-use crate::ast::Stapfile;
+use crate::ast::{Item, Stapfile};
+use crate::library::Libraries;
 use crate::program::{DerivedProbe, Program};
 use crate::world::World;
+use crate::{DebuginfoNeed, Options};
 use declarations::Declarations;
+use derive::{Derived, Deriver};
 use infer::Types;
+pub use reach::Reader;
+use reach::{Origin, Reach};
 
 /// What elaboration works from, besides the tree.
 pub struct Environment<'a> {
@@ -36,6 +44,19 @@ pub struct Environment<'a> {
     pub facts: &'a [Fact],
     /// `-g`
     pub guru: bool,
+    /// Options that change the meaning of a script.
+    pub options: &'a Options,
+    /// The libraries, whose files a [`Reader`] reads.
+    pub libraries: Libraries<'a>,
+}
+
+/// A script of the user's.
+#[derive(Debug)]
+pub struct Script<'a> {
+    /// What a person calls it.
+    pub name: &'a str,
+    /// Its declarations.
+    pub file: Stapfile,
 }
 
 /// What elaboration comes to.
@@ -53,25 +74,28 @@ pub struct Elaboration {
     pub debuginfo_missing: Option<DebuginfoNeed>,
 }
 
-/// Elaborates a script.
+/// Elaborates scripts, as one.
 #[must_use]
-pub fn elaborate(script: &Stapfile, environment: &Environment<'_>) -> Elaboration {
+pub fn elaborate(scripts: Vec<Script<'_>>, environment: &Environment<'_>, reader: &mut dyn Reader) -> Elaboration {
     let mut log = Log::default();
-    let declarations = Declarations::collect(script, &mut log);
+    let first = scripts.iter().find_map(|script| first_probe(&script.file));
+    let mut reach = Reach::new(environment.libraries, reader);
+    for Script { name, file } in scripts {
+        reach.join(file, name, Origin::Script, &mut log);
+    }
+    let mut resolver = probe::Resolver::new(environment);
+    let probes = Deriver::new(&mut reach, &mut resolver, &mut log).all();
+    let declarations = Declarations::collect(&reach, &probes, &mut log);
     let types = infer::infer(&declarations, &mut log);
     let mut program = Program {
         globals: body::globals(&declarations, &types, &mut log),
         functions: body::functions(&declarations, &types, &mut log),
         probes: Vec::new(),
     };
-    let mut resolver = probe::Resolver::new(environment);
-    for (index, probe) in declarations.probes.iter().enumerate() {
-        let derivations = resolver.resolve_all(&probe.points, &mut log);
-        let probes = derive(&declarations, &types, index, &derivations, &resolver, &mut log);
-        program.probes.extend(probes);
+    for index in 0..probes.len() {
+        program.probes.extend(handlers(&declarations, &types, index, &resolver, &mut log));
     }
-    let points: usize = program.probes.iter().map(|probe| probe.points.len()).sum();
-    log.check_points(script, points);
+    log.check_points(first, program.probes.is_empty());
     Elaboration {
         program,
         diagnostics: log.diagnostics,
@@ -81,17 +105,24 @@ pub fn elaborate(script: &Stapfile, environment: &Environment<'_>) -> Elaboratio
     }
 }
 
+fn first_probe(file: &Stapfile) -> Option<Span> {
+    file.items.iter().find_map(|item| match item {
+        Item::Probe(probe) => Some(probe.span),
+        _ => None,
+    })
+}
+
 /// Makes a handler for each place of a probe; places whose handlers come out the same, and can be told apart at run time,
 /// share one.
-fn derive(
+fn handlers(
     declarations: &Declarations<'_>,
     types: &Types,
     index: usize,
-    derivations: &[probe::Derivation],
     resolver: &probe::Resolver<'_>,
     log: &mut Log,
 ) -> Vec<DerivedProbe> {
-    let by_place = uses::target_variables(&declarations.probes[index].body);
+    let Derived { body, derivations } = declarations.probes[index];
+    let by_place = uses::target_variables(body);
     let mut probes: Vec<DerivedProbe> = Vec::new();
     for derivation in derivations {
         let key = resolver.sharing_key(&derivation.point.place);
@@ -136,15 +167,12 @@ impl Log {
         !self.facts_needed.is_empty() || !self.debuginfo_needed.is_empty() || self.debuginfo_missing.is_some()
     }
 
-    fn check_points(&mut self, script: &Stapfile, count: usize) {
+    /// Reports where a script has nothing to do; `first` is its first probe.
+    fn check_points(&mut self, first: Option<Span>, is_empty: bool) {
         let has_errors = self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
-        if count > 0 || has_errors || self.waits() {
+        if !is_empty || has_errors || self.waits() {
             return;
         }
-        let first = script.items.iter().find_map(|item| match item {
-            crate::ast::Item::Probe(probe) => Some(probe.span),
-            _ => None,
-        });
         let message = "the script has no probe that could fire";
         match first {
             Some(span) => self.report(Diagnostic::error("elaborate/no-probes", span, message)),
