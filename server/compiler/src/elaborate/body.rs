@@ -4,7 +4,7 @@ use shared::abi::format::{Format, Verb};
 use shared::abi::value::Datum;
 use shared::diagnostic::{Diagnostic, Span, similar};
 use shared::ir::{BinaryOp, Order, Relation, UnaryOp};
-use shared::limits::{MAP_ENTRIES_DEFAULT, MAP_ENTRIES_MAX};
+use shared::limits::MAP_ENTRIES_MAX;
 
 use super::Log;
 use super::declarations::{Callee, Declarations};
@@ -37,7 +37,11 @@ pub(super) fn globals(declarations: &Declarations<'_>, types: &Types, log: &mut 
             // An array that is declared with a size but never used has one key of any type.
             let keys: Vec<Type> = slots.keys.iter().map(|&slot| types.of(slot)).collect();
             let keys = if keys.is_empty() { vec![Type::Long] } else { keys };
-            Storage::Array { keys, value, entries_max: entries_max(declaration, log) }
+            Storage::Array {
+                keys,
+                value,
+                entries_max: entries_max(declaration, declarations.tunables.map_entries, log),
+            }
         } else {
             Storage::Scalar(match (&declaration.initial, value) {
                 (Some(Literal { value: LiteralValue::Number(number), .. }), _) => Datum::Long(*number),
@@ -51,14 +55,14 @@ pub(super) fn globals(declarations: &Declarations<'_>, types: &Types, log: &mut 
     globals
 }
 
-fn entries_max(declaration: &ast::GlobalDecl, log: &mut Log) -> u32 {
-    let Some(size) = &declaration.size else { return MAP_ENTRIES_DEFAULT };
+fn entries_max(declaration: &ast::GlobalDecl, default: u32, log: &mut Log) -> u32 {
+    let Some(size) = &declaration.size else { return default };
     match size.value {
         LiteralValue::Number(number) if number > 0 && number <= i64::from(MAP_ENTRIES_MAX) => number as u32,
         _ => {
             let message = format!("the size of an array must be between 1 and {MAP_ENTRIES_MAX}");
             log.report(Diagnostic::error("elaborate/array-size", size.span, message));
-            MAP_ENTRIES_DEFAULT
+            default
         }
     }
 }

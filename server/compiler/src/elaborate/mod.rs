@@ -21,10 +21,12 @@ mod uses;
 use std::collections::BTreeSet;
 
 use shared::diagnostic::{Diagnostic, Severity, Span};
+use shared::limits::{DIAGNOSTICS_KEEP_GOING_MAX, DIAGNOSTICS_MAX};
 use shared::target::{Fact, FactQuery, Target};
 
 use crate::ast::{Item, Stapfile};
 use crate::library::Libraries;
+use crate::options::Tunables;
 use crate::program::{DerivedProbe, Program};
 use crate::world::World;
 use crate::{DebuginfoNeed, Options};
@@ -46,6 +48,8 @@ pub struct Environment<'a> {
     pub guru: bool,
     /// Options that change the meaning of a script.
     pub options: &'a Options,
+    /// Limits that options set.
+    pub tunables: Tunables,
     /// The libraries, whose files a [`Reader`] reads.
     pub libraries: Libraries<'a>,
 }
@@ -77,7 +81,7 @@ pub struct Elaboration {
 /// Elaborates scripts, as one.
 #[must_use]
 pub fn elaborate(scripts: Vec<Script<'_>>, environment: &Environment<'_>, reader: &mut dyn Reader) -> Elaboration {
-    let mut log = Log::default();
+    let mut log = Log { keeps_going: environment.options.keep_going, ..Log::default() };
     let first = scripts.iter().find_map(|script| first_probe(&script.file));
     let mut reach = Reach::new(environment.libraries, reader);
     for Script { name, file } in scripts {
@@ -85,7 +89,7 @@ pub fn elaborate(scripts: Vec<Script<'_>>, environment: &Environment<'_>, reader
     }
     let mut resolver = probe::Resolver::new(environment);
     let probes = Deriver::new(&mut reach, &mut resolver, &mut log).all();
-    let declarations = Declarations::collect(&reach, &probes, &mut log);
+    let declarations = Declarations::collect(&reach, &probes, environment.tunables, &mut log);
     let types = infer::infer(&declarations, &mut log);
     let mut program = Program {
         globals: body::globals(&declarations, &types, &mut log),
@@ -149,6 +153,8 @@ const SHARED_BODIES_MAX: usize = 16;
 #[derive(Debug, Default)]
 struct Log {
     diagnostics: Vec<Diagnostic>,
+    /// Whether there may be more than a person reads.
+    keeps_going: bool,
     facts_needed: BTreeSet<FactQuery>,
     debuginfo_needed: BTreeSet<DebuginfoNeed>,
     debuginfo_missing: Option<DebuginfoNeed>,
@@ -156,10 +162,18 @@ struct Log {
 
 impl Log {
     fn report(&mut self, diagnostic: Diagnostic) {
+        let count_max = if self.keeps_going { DIAGNOSTICS_KEEP_GOING_MAX } else { DIAGNOSTICS_MAX };
         // A handler is elaborated once for each place: what is wrong with it is said once.
-        if !self.diagnostics.contains(&diagnostic) {
-            self.diagnostics.push(diagnostic);
+        if self.diagnostics.len() > count_max || self.diagnostics.contains(&diagnostic) {
+            return;
         }
+        if self.diagnostics.len() < count_max {
+            self.diagnostics.push(diagnostic);
+            return;
+        }
+        let place = diagnostic.labels.first().map(|label| label.span);
+        let message = format!("more than {count_max} errors and warnings; the others are not shown");
+        self.diagnostics.extend(place.map(|span| Diagnostic::error("elaborate/too-many-errors", span, message)));
     }
 
     /// Whether something has to be had from outside before it can be said what is wrong.

@@ -45,7 +45,7 @@ macro_rules! cases {
     };
 }
 
-cases! { alias family function library point }
+cases! { alias family function library option point }
 
 #[track_caller]
 fn check(name: &str) {
