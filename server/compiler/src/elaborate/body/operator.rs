@@ -1,6 +1,6 @@
 //! Target variables and the operators that begin with `@`: what each comes to at this place.
 
-use bstr::BString;
+use bstr::{BStr, BString};
 use shared::diagnostic::{Diagnostic, Severity, Span};
 use shared::ir::{Space, Width};
 use shared::probe::ProbeKind;
@@ -146,7 +146,7 @@ impl<'d> Lower<'_, '_, 'd, '_> {
                 true
             }
         };
-        let Log { diagnostics, facts_needed, debuginfo_needed, debuginfo_missing } =
+        let Log { diagnostics, facts_needed, debuginfo_needed, debuginfo_missing, keeps_going: _ } =
             std::mem::replace(self.unit.log, log);
         self.unit.log.facts_needed.extend(facts_needed);
         self.unit.log.debuginfo_needed.extend(debuginfo_needed);
@@ -182,12 +182,7 @@ impl<'d> Lower<'_, '_, 'd, '_> {
     /// `@perf("name")`: one of the script's probes counts it.
     fn perf(&self, name: &Literal) -> Result<Expression> {
         let text = text_of(name);
-        let counts = |written: &ast::ProbePoint| {
-            let names =
-                |part: &ast::Component| part.argument.as_ref().is_some_and(|argument| text_of(argument) == text);
-            written.components.iter().any(|part| part.name.text == "counter" && names(part))
-        };
-        if !self.unit.declarations.probes.iter().any(|probe| probe.points.iter().any(counts)) {
+        if !self.unit.declarations.counters.contains(BStr::new(&text)) {
             let message = format!("there is no performance counter `{text}`");
             let diagnostic = Diagnostic::error("elaborate/unknown-counter", name.span, message);
             let help = format!("name one: `probe perf.hw.cpu_cycles.process(\"…\").counter(\"{text}\") {{}}`");

@@ -310,7 +310,8 @@ impl From<Unresolved> for Failure {
     fn from(unresolved: Unresolved) -> Self {
         match unresolved {
             Unresolved::Wrong(diagnostic) => Self::Wrong(diagnostic),
-            Unresolved::Waiting => Self::Waiting,
+            // Only probe points have forms.
+            Unresolved::Unknown | Unresolved::Waiting => Self::Waiting,
         }
     }
 }
