@@ -17,7 +17,7 @@ use client::script;
 use client::submit::address::ServerAddress;
 use client::submit::credentials::{Credentials, client_dirs};
 use client::submit::{self, Answer, Asker, Product, SubmitError};
-use shared::protocol::request::{CompileRequest, Output};
+use shared::protocol::request::{CompileRequest, Options, Output};
 use shared::protocol::response::Progress;
 use shared::protocol::version::PORT;
 use shared::target::{Fact, FactQuery, Target};
@@ -56,9 +56,12 @@ fn run(invocation: &Invocation, look: Look) -> Result<ExitCode, Error> {
     let request = CompileRequest {
         script_name: script.name,
         script: script.text,
+        additions: Vec::new(),
+        library: Vec::new(),
         arguments: invocation.arguments.clone(),
         output: invocation.goal.output(),
         guru: invocation.guru,
+        options: Options::default(),
         target: host.target().clone(),
         facts: Vec::new(),
     };

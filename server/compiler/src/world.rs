@@ -3,11 +3,15 @@
 use shared::target::BuildId;
 
 use crate::Stage;
+use crate::library::Library;
 
 /// What the compiler may ask. Asking twice gives the same answer.
 pub trait World {
     /// The ELF file with the debuginfo of a build id: all sections that the object itself would have, and DWARF.
     fn debuginfo(&self, build_id: &BuildId) -> DebuginfoFile<'_>;
+
+    /// The server's own library.
+    fn tapset(&self) -> &Library<'_>;
 
     /// Called when a stage begins, so that whoever has a clock can time it. Changes nothing.
     fn entered(&self, _stage: Stage) {}

@@ -1,18 +1,25 @@
 //! Pass 2: a tree becomes a program. Names, types and probe points are resolved; target variables become reads.
 //!
-//! The way: [`declarations`] collects what the script declares and which functions its probes reach, [`infer`] finds the type
-//! of every variable, [`probe`] finds the places of every probe point, [`body`] turns each handler into statements of the
-//! program. Everything that is wrong is collected; what only the host or a debug file can tell is collected, too.
+//! The way: [`reach`] finds what the script declares and which files of libraries its names lead to, [`derive`] replaces
+//! aliases by what they stand for and has [`probe`] find the places of every probe point, [`infer`] finds the type of every
+//! variable, [`pointer`] what pointers of C they hold, [`body`] turns each handler into statements of the program, with what
+//! [`target`] variables come to. Everything that is wrong is collected; what only
+//! the host or a debug file can tell is collected, too.
 //!
-//! It must not know IR functions or BPF.
+//! It must not know IR functions or BPF, nor how a file is parsed.
 
-mod declarations;
 mod intrinsic;
+mod private;
 mod uses;
 
-mod infer;
+mod reach;
 
+mod derive;
 mod probe;
+
+mod declarations;
+
+mod infer;
 
 mod pointer;
 mod target;
@@ -27,12 +34,16 @@ use std::collections::BTreeSet;
 use shared::diagnostic::{Diagnostic, Severity, Span};
 use shared::target::{Fact, FactQuery, Target};
 
-use crate::DebuginfoNeed;
-use crate::ast::Stapfile;
+use crate::ast::{Item, Stapfile};
+use crate::library::Libraries;
 use crate::program::{DerivedProbe, Program};
 use crate::world::World;
+use crate::{DebuginfoNeed, Options};
 use declarations::Declarations;
-use unit::{Handler, Unit};
+use derive::Deriver;
+pub use reach::Reader;
+use reach::{Origin, Reach};
+use unit::Unit;
 
 /// What elaboration works from, besides the tree.
 pub struct Environment<'a> {
@@ -44,6 +55,19 @@ pub struct Environment<'a> {
     pub facts: &'a [Fact],
     /// `-g`
     pub guru: bool,
+    /// Options that change the meaning of a script.
+    pub options: &'a Options,
+    /// The libraries, whose files a [`Reader`] reads.
+    pub libraries: Libraries<'a>,
+}
+
+/// A script of the user's.
+#[derive(Debug)]
+pub struct Script<'a> {
+    /// What a person calls it.
+    pub name: &'a str,
+    /// Its declarations.
+    pub file: Stapfile,
 }
 
 /// What elaboration comes to.
@@ -61,24 +85,24 @@ pub struct Elaboration {
     pub debuginfo_missing: Option<DebuginfoNeed>,
 }
 
-/// Elaborates a script.
+/// Elaborates scripts, as one.
 #[must_use]
-pub fn elaborate(script: &Stapfile, environment: &Environment<'_>) -> Elaboration {
+pub fn elaborate(scripts: Vec<Script<'_>>, environment: &Environment<'_>, reader: &mut dyn Reader) -> Elaboration {
     let mut log = Log::default();
-    let declarations = Declarations::collect(script, &mut log);
+    let first = scripts.iter().find_map(|script| first_probe(&script.file));
+    let mut reach = Reach::new(environment.libraries, reader);
+    for Script { name, file } in scripts {
+        reach.join(file, name, Origin::Script, &mut log);
+    }
+    let mut resolver = probe::Resolver::new(environment);
+    let probes = Deriver::new(&mut reach, &mut resolver, &mut log).all();
+    let declarations = Declarations::collect(&reach, &probes, &mut log);
     let types = infer::infer(&declarations, &mut log);
     let globals = body::globals(&declarations, &types, &mut log);
-    let mut resolver = probe::Resolver::new(environment);
-    let derivations: Vec<Vec<probe::Derivation>> =
-        declarations.probes.iter().map(|probe| resolver.resolve_all(&probe.points, &mut log)).collect();
-    let probes_and_places = declarations.probes.iter().zip(&derivations);
-    let handlers: Vec<Handler<'_>> =
-        probes_and_places.map(|(probe, derivations)| Handler { body: &probe.body, derivations }).collect();
-    let mut unit = Unit::new(environment, &declarations, &types, &handlers, &mut resolver, &mut log);
-    let probes = (0..handlers.len()).flat_map(|index| derive(&mut unit, index)).collect();
+    let mut unit = Unit::new(environment, &declarations, &types, &mut resolver, &mut log);
+    let probes = (0..probes.len()).flat_map(|index| handlers(&mut unit, index)).collect();
     let program = Program { globals, functions: unit.finish(), probes };
-    let points: usize = program.probes.iter().map(|probe| probe.points.len()).sum();
-    log.check_points(script, points);
+    log.check_points(first, program.probes.is_empty());
     Elaboration {
         program,
         diagnostics: log.diagnostics,
@@ -88,24 +112,30 @@ pub fn elaborate(script: &Stapfile, environment: &Environment<'_>) -> Elaboratio
     }
 }
 
+fn first_probe(file: &Stapfile) -> Option<Span> {
+    file.items.iter().find_map(|item| match item {
+        Item::Probe(probe) => Some(probe.span),
+        _ => None,
+    })
+}
+
 /// Makes a handler for each place of a probe; places whose handlers come out the same, and can be told apart at run time,
 /// share one.
-fn derive(unit: &mut Unit<'_, '_, '_>, index: usize) -> Vec<DerivedProbe> {
+fn handlers(unit: &mut Unit<'_, '_, '_>, index: usize) -> Vec<DerivedProbe> {
     let by_place = unit.is_by_place(index);
     let mut probes: Vec<DerivedProbe> = Vec::new();
-    for (number, derivation) in unit.handlers[index].derivations.iter().enumerate() {
-        let resolver = &unit.resolver;
-        let key = resolver.sharing_key(&derivation.point.place);
-        let sharable = |probe: &DerivedProbe| key.is_some() && resolver.sharing_key(&probe.points[0].place) == key;
-        if !by_place && let Some(probe) = probes.iter_mut().find(|probe| sharable(probe)) {
+    for (number, derivation) in unit.declarations.probes[index].derivations.iter().enumerate() {
+        let key = unit.resolver.sharing_key(&derivation.point.place);
+        let sharable = |unit: &Unit<'_, '_, '_>, probe: &DerivedProbe| {
+            key.is_some() && unit.resolver.sharing_key(&probe.points[0].place) == key
+        };
+        if !by_place && let Some(probe) = probes.iter_mut().find(|probe| sharable(unit, probe)) {
             probe.points.push(derivation.point.clone());
             continue;
         }
         let body = unit.handler(index, number);
-        let resolver = &unit.resolver;
-        let sharable = |probe: &DerivedProbe| key.is_some() && resolver.sharing_key(&probe.points[0].place) == key;
         let mut latest = probes.iter_mut().rev().take(SHARED_BODIES_MAX);
-        match latest.find(|probe| sharable(probe) && probe.body == body) {
+        match latest.find(|probe| sharable(unit, probe) && probe.body == body) {
             Some(probe) => probe.points.push(derivation.point.clone()),
             None => probes.push(DerivedProbe { points: vec![derivation.point.clone()], body }),
         }
@@ -156,15 +186,12 @@ impl Log {
         !self.facts_needed.is_empty() || !self.debuginfo_needed.is_empty() || self.debuginfo_missing.is_some()
     }
 
-    fn check_points(&mut self, script: &Stapfile, count: usize) {
+    /// Reports where a script has nothing to do; `first` is its first probe.
+    fn check_points(&mut self, first: Option<Span>, is_empty: bool) {
         let has_errors = self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
-        if count > 0 || has_errors || self.waits() {
+        if !is_empty || has_errors || self.waits() {
             return;
         }
-        let first = script.items.iter().find_map(|item| match item {
-            crate::ast::Item::Probe(probe) => Some(probe.span),
-            _ => None,
-        });
         let message = "the script has no probe that could fire";
         match first {
             Some(span) => self.report(Diagnostic::error("elaborate/no-probes", span, message)),

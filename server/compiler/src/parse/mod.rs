@@ -77,7 +77,7 @@ pub struct Macros {
 }
 
 /// The operators that start with `@`, without it.
-const BUILT_IN: &[&str] = &[
+pub const OPERATORS: &[&str] = &[
     "avg",
     "cast",
     "const",
@@ -164,6 +164,9 @@ impl Environment<'_> {
 }
 
 impl Macros {
+    /// None at all.
+    pub const NONE: Self = Self { by_name: BTreeMap::new() };
+
     /// The names, without their `@`.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.by_name.keys().map(String::as_str)

@@ -237,8 +237,8 @@ impl<'a, 'u> Translator<'a, 'u> {
                 let message = self.value(message);
                 let mut format = Format::default();
                 format.push_conversion(Verb::String);
-                let format = self.unit.formats.id(format, vec![ty]);
-                self.builder.end(End::Raise { format, arguments: vec![message] }, location);
+                let format = self.unit.formats.id(format, vec![ty], "identifier 'error'");
+                self.builder.end(End::Raise { format, arguments: vec![message], catch: None }, location);
             }
             ExpressionKind::PrintHistogram(_) => self.unit.refuse(expression.span, "a histogram"),
             ExpressionKind::Call(functions, arguments) if expression.ty == program::Type::Void => {

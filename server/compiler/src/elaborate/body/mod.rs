@@ -183,7 +183,7 @@ impl<'d> Unit<'_, 'd, '_> {
     pub(super) fn handler(&mut self, probe: usize, derivation: usize) -> Body {
         let derivation = if self.is_by_place(probe) { derivation } else { 0 };
         let body = BodyId { owner: Owner::Probe(probe), place: Some(PlaceId { probe, derivation }) };
-        let block = self.handlers[probe].body;
+        let block = &self.declarations.probes[probe].body;
         Lower::new(self, body).body(block)
     }
 

@@ -159,7 +159,7 @@ impl<'d> Lower<'_, '_, 'd, '_> {
     /// Whether the handler itself, and not an alias around it, assigns to a variable.
     fn writes(&self, name: &str) -> bool {
         let Owner::Probe(probe) = self.at.body.owner else { return false };
-        uses::assigns(own_block(self.unit.handlers[probe].body), name)
+        uses::assigns(own_block(&self.unit.declarations.probes[probe].body), name)
     }
 
     // Moments
@@ -182,12 +182,9 @@ impl<'d> Lower<'_, '_, 'd, '_> {
     /// `@perf("name")`: one of the script's probes counts it.
     fn perf(&self, name: &Literal) -> Result<Expression> {
         let text = text_of(name);
-        let counts = |written: &ast::ProbePoint| {
-            let names =
-                |part: &ast::Component| part.argument.as_ref().is_some_and(|argument| text_of(argument) == text);
-            written.components.iter().any(|part| part.name.text == "counter" && names(part))
-        };
-        if !self.unit.declarations.probes.iter().any(|probe| probe.points.iter().any(counts)) {
+        let counter = format!("counter({text:?})");
+        let mut places = self.unit.declarations.probes.iter().flat_map(|probe| &probe.derivations);
+        if !places.any(|derivation| derivation.point.name.contains(&counter)) {
             let message = format!("there is no performance counter `{text}`");
             let diagnostic = Diagnostic::error("elaborate/unknown-counter", name.span, message);
             let help = format!("name one: `probe perf.hw.cpu_cycles.process(\"…\").counter(\"{text}\") {{}}`");
