@@ -48,6 +48,9 @@ pub const BRACE_BYTES_MAX: usize = 16 << 20;
 /// Errors after which a stage gives up on a file: what follows is mostly consequence.
 pub const DIAGNOSTICS_MAX: usize = 100;
 
+/// The same in pass 2 with `--semantic-keep-going`: as many as a catalogue of a large script's errors may have.
+pub const DIAGNOSTICS_KEEP_GOING_MAX: usize = 5_000;
+
 /// Bytes of one frame of the wire protocol. A request carries a script and facts; a response carries an artifact.
 pub const FRAME_BYTES_MAX: usize = 16 << 20;
 

@@ -7,6 +7,7 @@
 // The ground that every stage stands on.
 pub mod debuginfo;
 pub mod library;
+pub mod options;
 pub mod source;
 pub mod world;
 
@@ -138,8 +139,11 @@ pub fn compile(request: &Request<'_>, world: &dyn World) -> Result<Compilation, 
     world.entered(Stage::Parse);
     let own = Library::new(request.library.iter().map(library_file).collect());
     let libraries = Libraries { own: &own, tapset: world.tapset() };
-    let mut texts = Texts::new(parse_environment(request), libraries);
+    let mut texts = Texts::new(parse_environment(request), libraries, request.options.check_version);
+    let (tunables, said) = options::settle(request.options);
+    texts.diagnostics.extend(said);
     let scripts = user_scripts(request, &mut texts);
+    take_seriously(request.options, &mut texts.diagnostics);
     if request.output == Output::Parsed || has_errors(&texts.diagnostics) {
         let text = scripts.iter().map(|script| script.file.to_string()).collect();
         return Ok(ended(texts.sources, texts.diagnostics, text));
@@ -147,10 +151,11 @@ pub fn compile(request: &Request<'_>, world: &dyn World) -> Result<Compilation, 
 
     world.entered(Stage::Elaborate);
     let Request { target, facts, guru, options, .. } = *request;
-    let environment = elaborate::Environment { world, target, facts, guru, options, libraries };
+    let environment = elaborate::Environment { world, target, facts, guru, options, tunables, libraries };
     let elaboration = elaborate::elaborate(scripts, &environment, &mut texts);
     let Texts { sources, mut diagnostics, .. } = texts;
     diagnostics.extend(elaboration.diagnostics);
+    take_seriously(options, &mut diagnostics);
     if has_errors(&diagnostics) {
         return Ok(Compilation::Refused(sources.report(diagnostics)));
     }
@@ -218,6 +223,7 @@ fn user_scripts<'a>(request: &Request<'a>, texts: &mut Texts<'_>) -> Vec<elabora
     for (name, text) in first.into_iter().chain(others) {
         scripts.push(elaborate::Script { name, file: texts.script(name, text) });
     }
+    texts.keep_what_all_say("parse/argument-unused", scripts.len());
     scripts
 }
 
@@ -230,6 +236,13 @@ fn ended(sources: Sources, diagnostics: Vec<Diagnostic>, text: String) -> Compil
     match has_errors(&diagnostics) {
         true => Compilation::Refused(sources.report(diagnostics)),
         false => Compilation::Text(text, sources.report(diagnostics)),
+    }
+}
+
+/// `-W`
+fn take_seriously(options: &Options, diagnostics: &mut [Diagnostic]) {
+    if options.warnings_are_errors {
+        diagnostics.iter_mut().for_each(|diagnostic| diagnostic.severity = Severity::Error);
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use shared::diagnostic::{Diagnostic, SourceId, Span};
 
-use crate::ast::Stapfile;
+use crate::ast::{Item, Stapfile};
 use crate::elaborate;
 use crate::library::{FileId, Libraries, LibraryFile};
 use crate::parse::{self, Macros};
@@ -21,18 +21,21 @@ pub(crate) struct Texts<'a> {
     macros: Macros,
     /// The files of macros among them.
     read: BTreeSet<FileId>,
+    /// `--check-version`
+    check_version: bool,
     /// What was said of all texts.
     pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
 impl<'a> Texts<'a> {
-    pub(crate) fn new(environment: parse::Environment<'a>, libraries: Libraries<'a>) -> Self {
+    pub(crate) fn new(environment: parse::Environment<'a>, libraries: Libraries<'a>, check_version: bool) -> Self {
         Self {
             environment,
             libraries,
             sources: Sources::default(),
             macros: Macros::default(),
             read: BTreeSet::new(),
+            check_version,
             diagnostics: Vec::new(),
         }
     }
@@ -40,7 +43,50 @@ impl<'a> Texts<'a> {
     /// Reads a script of the user's.
     pub(crate) fn script(&mut self, name: &str, text: &str) -> Stapfile {
         let id = self.sources.add(name, text);
-        self.parse(id, text, true)
+        let file = self.parse(id, text, true);
+        if self.check_version {
+            self.check_versions(id);
+        }
+        file
+    }
+
+    /// Of what is said of each text, keeps what was said of all of them: an argument that one script does not use may be for
+    /// another.
+    pub(crate) fn keep_what_all_say(&mut self, code: &str, texts_count: usize) {
+        let said = self.diagnostics.iter().filter(|diagnostic| diagnostic.code == code).cloned();
+        let counted =
+            |diagnostic: &Diagnostic, all: &[Diagnostic]| all.iter().filter(|other| *other == diagnostic).count();
+        let said: Vec<Diagnostic> = said.collect();
+        let mut by_all: Vec<Diagnostic> = Vec::new();
+        for diagnostic in &said {
+            if counted(diagnostic, &said) == texts_count && !by_all.contains(diagnostic) {
+                by_all.push(diagnostic.clone());
+            }
+        }
+        self.diagnostics.retain(|diagnostic| diagnostic.code != code);
+        self.diagnostics.extend(by_all);
+    }
+
+    /// `--check-version`: warns where a script means something else, or nothing, since a version of SystemTap.
+    fn check_versions(&mut self, id: SourceId) {
+        let environment = parse::Environment { macros: &self.macros, user_script: true, ..self.environment };
+        for &(before, version) in parse::OLDER_VERSIONS {
+            if !self.environment.follows(version) {
+                continue;
+            }
+            let mut items = |compatible| {
+                let environment = parse::Environment { compatible, ..environment };
+                parse::parse(&mut self.sources, id, &environment).0.items
+            };
+            let (older, newer) = (items(before), items(version));
+            let shown = |items: &[Item], index: usize| items.get(index).map(ToString::to_string);
+            let count = older.len().max(newer.len());
+            let Some(index) = (0..count).find(|&index| shown(&older, index) != shown(&newer, index)) else { continue };
+            let span = newer.get(index).or(older.get(index)).map_or(Span { source: id, start: 0, end: 0 }, span_of);
+            let message = format!("before version {version}, SystemTap took this otherwise");
+            let diagnostic = Diagnostic::warning("parse/version-specific", span, message);
+            self.diagnostics.push(diagnostic.help(format!("`--compatible {before}` follows the older rules")));
+        }
     }
 
     fn parse(&mut self, id: SourceId, text: &str, user_script: bool) -> Stapfile {
@@ -96,6 +142,15 @@ impl elaborate::Reader for Texts<'_> {
         let LibraryFile { name, text } = self.libraries.file(file);
         let id = self.sources.add_reached(name, text, because);
         self.parse(id, text, false)
+    }
+}
+
+fn span_of(item: &Item) -> Span {
+    match item {
+        Item::Probe(probe) => probe.span,
+        Item::Alias(alias) => alias.span,
+        Item::Global(global) => global.name.span,
+        Item::Function(function) => function.name.span,
     }
 }
 

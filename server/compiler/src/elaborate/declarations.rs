@@ -10,6 +10,7 @@ use super::private::as_written;
 use super::reach::Reach;
 use super::{Log, intrinsic, uses};
 use crate::ast::{FunctionDecl, GlobalDecl};
+use crate::options::Tunables;
 
 /// The declarations of a script.
 pub(super) struct Declarations<'a> {
@@ -18,6 +19,8 @@ pub(super) struct Declarations<'a> {
     pub(super) functions: Vec<&'a FunctionDecl>,
     /// The probes, with their aliases expanded and their places found.
     pub(super) probes: Vec<&'a Derived>,
+    /// The sizes of what names none.
+    pub(super) tunables: Tunables,
     global_indices: BTreeMap<&'a str, usize>,
     /// By name and number of parameters.
     function_indices: BTreeMap<&'a str, BTreeMap<usize, Vec<usize>>>,
@@ -41,11 +44,12 @@ pub(super) enum Callee<'d> {
 }
 
 impl<'a> Declarations<'a> {
-    pub(super) fn collect(reach: &'a Reach<'_>, probes: &'a [Derived], log: &mut Log) -> Self {
+    pub(super) fn collect(reach: &'a Reach<'_>, probes: &'a [Derived], tunables: Tunables, log: &mut Log) -> Self {
         let mut this = Self {
             globals: Vec::new(),
             functions: Vec::new(),
             probes: probes.iter().collect(),
+            tunables,
             global_indices: BTreeMap::new(),
             function_indices: BTreeMap::new(),
         };

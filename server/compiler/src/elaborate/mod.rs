@@ -32,10 +32,12 @@ mod pattern;
 use std::collections::BTreeSet;
 
 use shared::diagnostic::{Diagnostic, Severity, Span};
+use shared::limits::{DIAGNOSTICS_KEEP_GOING_MAX, DIAGNOSTICS_MAX};
 use shared::target::{Fact, FactQuery, Target};
 
 use crate::ast::{Item, Stapfile};
 use crate::library::Libraries;
+use crate::options::Tunables;
 use crate::program::{DerivedProbe, Program};
 use crate::world::World;
 use crate::{DebuginfoNeed, Options};
@@ -57,6 +59,8 @@ pub struct Environment<'a> {
     pub guru: bool,
     /// Options that change the meaning of a script.
     pub options: &'a Options,
+    /// Limits that options set.
+    pub tunables: Tunables,
     /// The libraries, whose files a [`Reader`] reads.
     pub libraries: Libraries<'a>,
 }
@@ -88,7 +92,7 @@ pub struct Elaboration {
 /// Elaborates scripts, as one.
 #[must_use]
 pub fn elaborate(scripts: Vec<Script<'_>>, environment: &Environment<'_>, reader: &mut dyn Reader) -> Elaboration {
-    let mut log = Log::default();
+    let mut log = Log { keeps_going: environment.options.keep_going, ..Log::default() };
     let first = scripts.iter().find_map(|script| first_probe(&script.file));
     let mut reach = Reach::new(environment.libraries, reader);
     for Script { name, file } in scripts {
@@ -96,7 +100,7 @@ pub fn elaborate(scripts: Vec<Script<'_>>, environment: &Environment<'_>, reader
     }
     let mut resolver = probe::Resolver::new(environment);
     let probes = Deriver::new(&mut reach, &mut resolver, &mut log).all();
-    let declarations = Declarations::collect(&reach, &probes, &mut log);
+    let declarations = Declarations::collect(&reach, &probes, environment.tunables, &mut log);
     let types = infer::infer(&declarations, &mut log);
     let globals = body::globals(&declarations, &types, &mut log);
     let mut unit = Unit::new(environment, &declarations, &types, &mut resolver, &mut log);
@@ -163,6 +167,8 @@ fn within(literal: Span, text_bytes: usize, offset: usize) -> Span {
 #[derive(Debug, Default)]
 struct Log {
     diagnostics: Vec<Diagnostic>,
+    /// Whether there may be more than a person reads.
+    keeps_going: bool,
     facts_needed: BTreeSet<FactQuery>,
     debuginfo_needed: BTreeSet<DebuginfoNeed>,
     debuginfo_missing: Option<DebuginfoNeed>,
@@ -170,10 +176,29 @@ struct Log {
 
 impl Log {
     fn report(&mut self, diagnostic: Diagnostic) {
+        let count_max = if self.keeps_going { DIAGNOSTICS_KEEP_GOING_MAX } else { DIAGNOSTICS_MAX };
         // A handler is elaborated once for each place: what is wrong with it is said once.
-        if !self.diagnostics.contains(&diagnostic) {
-            self.diagnostics.push(diagnostic);
+        if self.diagnostics.len() > count_max || self.diagnostics.contains(&diagnostic) {
+            return;
         }
+        if self.diagnostics.len() < count_max {
+            self.diagnostics.push(diagnostic);
+            return;
+        }
+        let place = diagnostic.labels.first().map(|label| label.span);
+        let message = format!("more than {count_max} errors and warnings; the others are not shown");
+        self.diagnostics.extend(place.map(|span| Diagnostic::error("elaborate/too-many-errors", span, message)));
+    }
+
+    fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+
+    /// Takes over what has to be had from outside, and nothing that was reported.
+    fn add_needs(&mut self, other: Self) {
+        self.facts_needed.extend(other.facts_needed);
+        self.debuginfo_needed.extend(other.debuginfo_needed);
+        self.debuginfo_missing = self.debuginfo_missing.take().or(other.debuginfo_missing);
     }
 
     /// Whether something was said of a place, so that what follows from it need not be said.
@@ -188,8 +213,7 @@ impl Log {
 
     /// Reports where a script has nothing to do; `first` is its first probe.
     fn check_points(&mut self, first: Option<Span>, is_empty: bool) {
-        let has_errors = self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
-        if !is_empty || has_errors || self.waits() {
+        if !is_empty || self.has_errors() || self.waits() {
             return;
         }
         let message = "the script has no probe that could fire";

@@ -43,6 +43,9 @@ mod tests;
 /// The version of SystemTap whose language this is: what `systemtap_v` compares with unless the user names an older one.
 pub const SYSTEMTAP_VERSION: &str = "5.6";
 
+/// The versions that changed the language, each with one before it.
+pub const OLDER_VERSIONS: &[(&str, &str)] = &[("2.9", "3.0"), ("3.3", "4.0")];
+
 /// What a text means depends on: what conditionals may ask for, what `$1` stands for, which macros there are.
 #[derive(Debug, Clone, Copy)]
 pub struct Environment<'a> {
@@ -153,7 +156,8 @@ fn too_many_errors(span: Span) -> Diagnostic {
 
 impl Environment<'_> {
     /// Whether the rules of this version of SystemTap are followed.
-    fn follows(&self, version: &str) -> bool {
+    #[must_use]
+    pub fn follows(&self, version: &str) -> bool {
         preprocess::comparison::version_order(self.compatible.as_bytes(), version.as_bytes()).is_ge()
     }
 

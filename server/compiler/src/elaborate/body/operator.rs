@@ -1,7 +1,7 @@
 //! Target variables and the operators that begin with `@`: what each comes to at this place.
 
 use bstr::BString;
-use shared::diagnostic::{Diagnostic, Severity, Span};
+use shared::diagnostic::{Diagnostic, Span};
 use shared::ir::{Space, Width};
 use shared::probe::ProbeKind;
 
@@ -10,7 +10,7 @@ use crate::ast::{self, Block, ExpressionKind as Tree, Literal, LiteralValue, Sta
 use crate::debuginfo::{Location, Moment};
 use crate::elaborate::target::{Failure, Shown, Target, text_of, wrong};
 use crate::elaborate::unit::{At, Owner};
-use crate::elaborate::{Log, constant, uses};
+use crate::elaborate::{constant, uses};
 use crate::program::{Expression, ExpressionKind, Place, Type};
 
 type Result<T> = std::result::Result<T, Failure>;
@@ -146,14 +146,10 @@ impl<'d> Lower<'_, '_, 'd, '_> {
                 true
             }
         };
-        let Log { diagnostics, facts_needed, debuginfo_needed, debuginfo_missing } =
-            std::mem::replace(self.unit.log, log);
-        self.unit.log.facts_needed.extend(facts_needed);
-        self.unit.log.debuginfo_needed.extend(debuginfo_needed);
-        if self.unit.log.debuginfo_missing.is_none() {
-            self.unit.log.debuginfo_missing = debuginfo_missing;
-        }
-        lowered && diagnostics.iter().all(|diagnostic| diagnostic.severity != Severity::Error)
+        let tried = std::mem::replace(self.unit.log, log);
+        let is_clean = !tried.has_errors();
+        self.unit.log.add_needs(tried);
+        lowered && is_clean
     }
 
     /// Whether the handler itself, and not an alias around it, assigns to a variable.
