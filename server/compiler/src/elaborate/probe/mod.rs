@@ -17,6 +17,7 @@ use super::{Environment, Log};
 use crate::DebuginfoNeed;
 use crate::ast::{self, Component, LiteralValue};
 use crate::debuginfo::Debuginfo;
+use crate::debuginfo::index::Index;
 use crate::library::component_matches;
 use crate::world::DebuginfoFile;
 
@@ -150,7 +151,8 @@ impl<'a> Resolver<'a> {
                 return Err(Unresolved::Waiting);
             }
         };
-        let file = Debuginfo::open(bytes).map_err(|error| {
+        let index = self.environment.world.index(build_id).and_then(|index| Index::open(index).ok());
+        let file = Debuginfo::open_indexed(bytes, index).map_err(|error| {
             let message = format!("the debuginfo of {object} (build id {build_id}) cannot be read: {error}");
             Unresolved::wrong("elaborate/debuginfo", span, message)
         })?;
