@@ -41,13 +41,13 @@ impl<'a> Texts<'a> {
     }
 
     /// Reads a script of the user's.
-    pub(crate) fn script(&mut self, name: &str, text: &str) -> Stapfile {
+    pub(crate) fn script(&mut self, name: &str, text: &str) -> (SourceId, Stapfile) {
         let id = self.sources.add(name, text);
         let file = self.parse(id, text, true);
         if self.check_version {
             self.check_versions(id);
         }
-        file
+        (id, file)
     }
 
     /// Of what is said of each text, keeps what was said of all of them: an argument that one script does not use may be for

@@ -17,10 +17,11 @@ mod probe;
 mod reach;
 mod target;
 mod uses;
+mod warning;
 
 use std::collections::BTreeSet;
 
-use shared::diagnostic::{Diagnostic, Severity, Span};
+use shared::diagnostic::{Diagnostic, Severity, SourceId, Span};
 use shared::limits::{DIAGNOSTICS_KEEP_GOING_MAX, DIAGNOSTICS_MAX};
 use shared::target::{Fact, FactQuery, Target};
 
@@ -59,6 +60,8 @@ pub struct Environment<'a> {
 pub struct Script<'a> {
     /// What a person calls it.
     pub name: &'a str,
+    /// Its text.
+    pub source: SourceId,
     /// Its declarations.
     pub file: Stapfile,
 }
@@ -84,7 +87,8 @@ pub fn elaborate(scripts: Vec<Script<'_>>, environment: &Environment<'_>, reader
     let mut log = Log { keeps_going: environment.options.keep_going, ..Log::default() };
     let first = scripts.iter().find_map(|script| first_probe(&script.file));
     let mut reach = Reach::new(environment.libraries, reader);
-    for Script { name, file } in scripts {
+    let user_sources: BTreeSet<SourceId> = scripts.iter().map(|script| script.source).collect();
+    for Script { name, file, .. } in scripts {
         reach.join(file, name, Origin::Script, &mut log);
     }
     let mut resolver = probe::Resolver::new(environment);
@@ -100,6 +104,9 @@ pub fn elaborate(scripts: Vec<Script<'_>>, environment: &Environment<'_>, reader
         program.probes.extend(handlers(&declarations, &types, index, &resolver, &mut log));
     }
     log.check_points(first, program.probes.is_empty());
+    if !log.has_errors() && !log.waits() {
+        warning::warn(&reach, &probes, &user_sources, &mut log);
+    }
     Elaboration {
         program,
         diagnostics: log.diagnostics,
@@ -125,7 +132,7 @@ fn handlers(
     resolver: &probe::Resolver<'_>,
     log: &mut Log,
 ) -> Vec<DerivedProbe> {
-    let Derived { body, derivations } = declarations.probes[index];
+    let Derived { body, derivations, .. } = declarations.probes[index];
     let by_place = uses::target_variables(body);
     let mut probes: Vec<DerivedProbe> = Vec::new();
     for derivation in derivations {
@@ -181,10 +188,13 @@ impl Log {
         !self.facts_needed.is_empty() || !self.debuginfo_needed.is_empty() || self.debuginfo_missing.is_some()
     }
 
+    fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+
     /// Reports where a script has nothing to do; `first` is its first probe.
     fn check_points(&mut self, first: Option<Span>, is_empty: bool) {
-        let has_errors = self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
-        if !is_empty || has_errors || self.waits() {
+        if !is_empty || self.has_errors() || self.waits() {
             return;
         }
         let message = "the script has no probe that could fire";

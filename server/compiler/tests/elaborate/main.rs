@@ -45,7 +45,7 @@ macro_rules! cases {
     };
 }
 
-cases! { alias family function library option point }
+cases! { alias family function library option point warning }
 
 #[track_caller]
 fn check(name: &str) {
