@@ -143,6 +143,13 @@ impl elaborate::Reader for Texts<'_> {
         let id = self.sources.add_reached(name, text, because);
         self.parse(id, text, false)
     }
+
+    fn peek(&mut self, file: FileId, because: Span) -> Stapfile {
+        let known = self.diagnostics.len();
+        let declarations = self.read(file, because);
+        self.diagnostics.truncate(known);
+        declarations
+    }
 }
 
 fn span_of(item: &Item) -> Span {
