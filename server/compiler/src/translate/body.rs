@@ -24,14 +24,13 @@ pub(super) fn function(unit: &mut Unit<'_>, index: usize, function: &Function) -
         ty => Some(ir_type(ty, unit.bounds.of_body(body).result)),
     };
     Translator::new(unit, body, &[], &function.name, result, &function.body, function.parameter_count)
-        .run(None, &function.body)
+        .run(&function.body)
 }
 
 /// Translates a handler.
 pub(super) fn handler(unit: &mut Unit<'_>, index: usize, probe: &DerivedProbe) -> ir::Function {
     let name = format!("probe_{index}");
-    Translator::new(unit, BodyId::Probe(index), &probe.points, &name, None, &probe.body, 0)
-        .run(probe.condition.as_ref(), &probe.body)
+    Translator::new(unit, BodyId::Probe(index), &probe.points, &name, None, &probe.body, 0).run(&probe.body)
 }
 
 struct Translator<'a, 'u> {
@@ -60,13 +59,7 @@ impl<'a, 'u> Translator<'a, 'u> {
         Self { unit, body, points, result, builder, loops: Vec::new() }
     }
 
-    fn run(mut self, condition: Option<&Expression>, body: &Body) -> ir::Function {
-        if let Some(condition) = condition {
-            let (run, leave) = self.branch_on(condition);
-            self.builder.switch_to(leave);
-            self.return_(None, Location::default());
-            self.builder.switch_to(run);
-        }
+    fn run(mut self, body: &Body) -> ir::Function {
         self.statements(&body.statements);
         self.return_(None, Location::default());
         self.builder.finish()

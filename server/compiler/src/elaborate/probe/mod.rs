@@ -8,6 +8,7 @@ mod tracepoint;
 mod uprobe;
 
 use shared::diagnostic::{Diagnostic, Span, similar};
+use shared::ir::Space;
 use shared::probe::{Place, ProbeKind, ProbePoint};
 use shared::target::{BuildId, Fact, FactQuery, Feature};
 
@@ -153,6 +154,20 @@ impl<'a> Resolver<'a> {
         })?;
         self.files.push((build_id.clone(), file));
         Ok(self.files.len() - 1)
+    }
+
+    /// The debug file that `@cast` and its relatives name, and whose memory its pointers point into.
+    pub(super) fn module(&mut self, name: &str, span: Span, log: &mut Log) -> Result<(usize, Space), Unresolved> {
+        if name == "kernel" {
+            let build_id = self.environment.target.kernel.clone();
+            return Ok((self.open("the kernel", &build_id, span, log)?, Space::Kernel));
+        }
+        if name.starts_with('/') {
+            let (.., file) = uprobe::open(self, name, span, log)?;
+            return Ok((file, Space::User));
+        }
+        let message = format!("the types of `{name}` are not to be had: name the kernel or the path of a program");
+        Err(Unresolved::wrong("elaborate/unknown-module", span, message))
     }
 
     /// An opened debug file.
