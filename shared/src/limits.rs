@@ -126,6 +126,9 @@ pub const RING_BYTES_DEFAULT: u32 = 4 << 20;
 /// bound is only there to end endless loops.
 pub const INTERPRETER_STEPS_MAX: u64 = 1 << 28;
 
+/// Bytes of scratch memory of one handler: instructions reach 32,767 bytes far.
+pub const SCRATCH_BYTES_MAX: usize = 32_760;
+
 /// `MAXACTION`: statements that one run of a handler in the kernel may take (SystemTap's value).
 pub const ACTIONS_DEFAULT: u32 = 1000;
 

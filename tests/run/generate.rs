@@ -16,7 +16,12 @@ use super::native::BUFFER_BYTES;
 pub(crate) fn program(seed: u64, buffer: u64) -> Ir {
     let mut random = fastrand::Rng::with_seed(seed);
     let globals = globals(&mut random);
-    let limits = Limits { actions_max: random.u32(1..40), nesting_max: random.u32(1..4), ..Limits::default() };
+    let limits = Limits {
+        actions_max: random.u32(1..40),
+        nesting_max: random.u32(1..4),
+        errors_max: random.u32(0..2),
+        ..Limits::default()
+    };
     let place = Place::Tracepoint { name: "sys_enter".to_owned() };
     let name = "kernel.trace(\"sys_enter\")".to_owned();
     let point = ProbePoint { name, function: "somewhere".to_owned(), place };
@@ -297,7 +302,10 @@ impl Generator {
     }
 
     fn string_type(&mut self) -> Type {
-        Type::String(self.random.u16(0..26))
+        match self.random.u8(0..16) {
+            0 => Type::String(self.random.u16(120..600)),
+            _ => Type::String(self.random.u16(0..26)),
+        }
     }
 
     fn value(&mut self, ty: Type) -> Value {

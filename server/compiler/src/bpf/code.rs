@@ -26,6 +26,9 @@ pub const SOURCE_REGISTER: u8 = 0x08;
 /// `BPF_FETCH`, with the operation in an atomic's immediate.
 pub const FETCH: i32 = 0x01;
 
+/// `BPF_XCHG`: puts a register into memory, and what was there into the register.
+pub const EXCHANGE: i32 = 0xe1;
+
 /// Arithmetic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -85,6 +88,7 @@ pub mod map {
     #![allow(missing_docs)]
     pub const HASH: u32 = 1;
     pub const ARRAY: u32 = 2;
+    pub const PERCPU_ARRAY: u32 = 6;
     pub const RINGBUF: u32 = 27;
     pub const F_MMAPABLE: u32 = 1 << 10;
     pub const UPDATE_ANY: i64 = 0;

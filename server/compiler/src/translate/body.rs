@@ -6,7 +6,7 @@
 use shared::abi::format::{Format, Verb};
 use shared::abi::map::Parameter;
 use shared::diagnostic::Span;
-use shared::ir::{self, BinaryOp, BlockId, End, Location, Op, Relation, Type, Value};
+use shared::ir::{self, BinaryOp, BlockId, End, Jump, Location, Op, Relation, Type, Value};
 
 use super::bounds::BodyId;
 use super::ssa::{Builder, Variable};
@@ -41,6 +41,8 @@ struct Translator<'a, 'u> {
     builder: Builder,
     /// Where `continue` and `break` go, innermost last.
     loops: Vec<(BlockId, BlockId)>,
+    /// Where errors are caught, innermost last.
+    catches: Vec<BlockId>,
 }
 
 impl<'a, 'u> Translator<'a, 'u> {
@@ -56,7 +58,7 @@ impl<'a, 'u> Translator<'a, 'u> {
         let bounds = &unit.bounds.of_body(body).locals;
         let variables = source.locals.iter().zip(bounds).map(|(local, &bound)| ir_type(local.ty, bound)).collect();
         let builder = Builder::new(name, result, variables, parameter_count);
-        Self { unit, body, points, result, builder, loops: Vec::new() }
+        Self { unit, body, points, result, builder, loops: Vec::new(), catches: Vec::new() }
     }
 
     fn run(mut self, body: &Body) -> ir::Function {
@@ -105,7 +107,7 @@ impl<'a, 'u> Translator<'a, 'u> {
             }
             StatementKind::ForeachBucket(_) => self.unit.refuse(statement.span, "a walk over a histogram"),
             StatementKind::Next => self.unit.refuse(statement.span, "`next` in a function"),
-            StatementKind::Try { .. } => self.unit.refuse(statement.span, "`try`"),
+            StatementKind::Try { body, message, handler } => self.try_(body, *message, handler, location),
         }
     }
 
@@ -173,6 +175,23 @@ impl<'a, 'u> Translator<'a, 'u> {
         self.builder.jump(next, Vec::new(), location);
     }
 
+    fn try_(&mut self, body: &[Statement], message: Option<LocalId>, handler: &[Statement], location: Location) {
+        let (catch, after) = (self.builder.new_block(), self.builder.new_block());
+        self.catches.push(catch);
+        self.statements(body);
+        self.catches.pop();
+        self.builder.jump(after, Vec::new(), location);
+        self.builder.seal(catch);
+        self.builder.switch_to(catch);
+        let ty = Type::String(message.map_or(0, |message| self.unit.bounds.of_body(self.body).locals[message.0]));
+        let [caught] = self.builder.push(Op::Caught, [ty], location);
+        message.iter().for_each(|&message| self.builder.write(variable(message), caught));
+        self.statements(handler);
+        self.builder.jump(after, Vec::new(), location);
+        self.builder.seal(after);
+        self.builder.switch_to(after);
+    }
+
     fn foreach(&mut self, foreach: &Foreach, span: Span, location: Location) {
         let array = ir_global(foreach.array);
         if !foreach.selection.is_empty() {
@@ -238,7 +257,7 @@ impl<'a, 'u> Translator<'a, 'u> {
                 let mut format = Format::default();
                 format.push_conversion(Verb::String);
                 let format = self.unit.formats.id(format, vec![ty], "identifier 'error'");
-                self.builder.end(End::Raise { format, arguments: vec![message], catch: None }, location);
+                self.raise(format, vec![message], location);
             }
             ExpressionKind::PrintHistogram(_) => self.unit.refuse(expression.span, "a histogram"),
             ExpressionKind::Call(functions, arguments) if expression.ty == program::Type::Void => {
@@ -288,6 +307,7 @@ impl<'a, 'u> Translator<'a, 'u> {
             ExpressionKind::Or(a, b) => return self.and_or(a, b, false, location),
             ExpressionKind::Conditional(condition, a, b) => return self.conditional(condition, a, b, ty, location),
             ExpressionKind::Concat(a, b) => Op::Concat(self.value(a), self.value(b)),
+            ExpressionKind::Catch(a, b) => return self.catch(a, b, ty, location),
             ExpressionKind::Assign(Place::Memory { .. } | Place::Register(..), _)
             | ExpressionKind::Update { place: Place::Memory { .. } | Place::Register(..), .. } => {
                 self.unit.refuse(expression.span, "writing to a target variable");
@@ -320,7 +340,6 @@ impl<'a, 'u> Translator<'a, 'u> {
             | ExpressionKind::Match(..)
             | ExpressionKind::Matched(_)
             | ExpressionKind::GroupCount
-            | ExpressionKind::Catch(..)
             | ExpressionKind::UserRegister(_)
             | ExpressionKind::Address(..)
             | ExpressionKind::LoadString(..)
@@ -428,6 +447,24 @@ impl<'a, 'u> Translator<'a, 'u> {
             let value = self.value(expression);
             self.builder.jump(after, vec![value], location);
         }
+        self.builder.seal(after);
+        self.builder.switch_to(after);
+        result
+    }
+
+    /// `a`, or where it raises, `b`.
+    fn catch(&mut self, a: &Expression, b: &Expression, ty: Type, location: Location) -> Value {
+        let (catch, after) = (self.builder.new_block(), self.builder.new_block());
+        let result = self.builder.add_parameter(after, ty);
+        self.catches.push(catch);
+        let value = self.value(a);
+        self.catches.pop();
+        self.builder.jump(after, vec![value], location);
+        self.builder.seal(catch);
+        self.builder.switch_to(catch);
+        self.builder.push(Op::Caught, [Type::String(0)], location);
+        let value = self.value(b);
+        self.builder.jump(after, vec![value], location);
         self.builder.seal(after);
         self.builder.switch_to(after);
         result
@@ -619,7 +656,7 @@ impl<'a, 'u> Translator<'a, 'u> {
         let types = vec![Type::Long; format.arguments().len()];
         let arguments = arguments.into_iter().take(types.len()).collect();
         let format = self.unit.formats.id(format, types, near);
-        self.builder.end(End::Raise { format, arguments, catch: None }, location);
+        self.raise(format, arguments, location);
         self.builder.switch_to(after);
     }
 
@@ -629,7 +666,20 @@ impl<'a, 'u> Translator<'a, 'u> {
         self.raise_if(exceeded, ir::MAXACTION_EXCEEDED, location);
     }
 
+    /// Goes where errors are caught, or leaves.
+    fn raise(&mut self, format: ir::FormatId, arguments: Vec<Value>, location: Location) {
+        let catch = self.catches.last().map(|&block| Jump { block, arguments: Vec::new() });
+        self.builder.end(End::Raise { format, arguments, catch }, location);
+    }
+
+    /// Goes where errors are caught, or leaves, where a call has raised.
     fn reraise_if(&mut self, raised: Value, location: Location) {
+        if let Some(&catch) = self.catches.last() {
+            let after = self.builder.new_block();
+            self.builder.branch(raised, catch, after, location);
+            self.builder.seal(after);
+            return self.builder.switch_to(after);
+        }
         let (reraise, after) = self.branch_on_value(raised, location);
         self.builder.switch_to(reraise);
         self.builder.end(End::Reraise, location);

@@ -5,7 +5,7 @@
 //! it. Elsewhere it starts at a number it knows, so that the verifier, which walks through every round, sees it grow to its
 //! end: its work is bounded by `MAXACTION`, as that of the handler is.
 
-use regalloc2::VReg;
+use regalloc2::{Block, VReg};
 use shared::abi::map::session;
 use shared::ir::{BlockId, Function, Op, Type, Value};
 use shared::target::Feature;
@@ -75,7 +75,7 @@ impl Selector<'_> {
         if !(0..self.function.blocks.len()).any(|block| counts(self.function, block)) {
             return;
         }
-        let slot = self.draft.new_slot(8);
+        let slot = self.draft.new_stack_slot(8);
         self.spent = Some(slot);
         let zero = if self.has_may_goto() { self.zero_word() } else { self.immediate(0) };
         self.store(Base::Slot(slot), 0, Source::Register(zero));
@@ -112,6 +112,21 @@ impl Selector<'_> {
         }
     }
 
+    /// Runs `body` for each number from 0 on, up to `count` times; gives the block where that is done.
+    pub(super) fn for_each_index(&mut self, count: usize, body: impl FnOnce(&mut Self, VReg)) -> Block {
+        let (head, index) = self.join(1);
+        let start = if self.has_may_goto() { self.zero_word() } else { self.immediate(0) };
+        self.jump(head, &[start]);
+        self.switch_to(head);
+        let (done, round) = self.branch(Jump::Ge, index[0], Source::Immediate(count as i32));
+        self.switch_to(round);
+        body(self, index[0]);
+        let next = self.alu(Alu::Add, index[0], Source::Immediate(1));
+        self.before_round();
+        self.jump(head, &[next]);
+        done
+    }
+
     /// What the verifier wants to see on the way to a loop's head.
     pub(super) fn before_round(&mut self) {
         if self.has_may_goto() {
@@ -119,7 +134,7 @@ impl Selector<'_> {
             self.inst(Inst::MayGoto { targets });
             // Taken after some millions of rounds: statements run out long before.
             self.switch_to(targets[0]);
-            self.inst(Inst::Exit);
+            self.leave();
             self.switch_to(targets[1]);
         }
     }

@@ -6,6 +6,7 @@
 mod arrays;
 mod loops;
 mod output;
+mod scratch;
 mod strings;
 
 use std::collections::BTreeMap;
@@ -19,7 +20,7 @@ use shared::target::{Feature, Target};
 
 use super::Refusal;
 use super::context;
-use super::draft::{Base, Draft, Inst, Slot, Source};
+use super::draft::{Base, Draft, Inst, Placement, Slot, Source};
 use super::rodata::Rodata;
 use crate::bpf::code::{Alu, Helper, Jump, Size};
 use crate::bpf::{Map, Symbol};
@@ -32,10 +33,16 @@ type Result<T = ()> = std::result::Result<T, (Location, Refusal)>;
 ///
 /// # Errors
 /// At the first operation that a BPF program cannot do, with its place in the script.
-pub(super) fn select(ir: &Ir, target: &Target, handler: usize, rodata: &mut Rodata) -> Result<Draft> {
+pub(super) fn select(
+    ir: &Ir,
+    target: &Target,
+    handler: usize,
+    rodata: &mut Rodata,
+    placement: Placement,
+) -> Result<Draft> {
     let function = &ir.functions[ir.handlers[handler].function.0 as usize];
     let Order { blocks: order, headers } = Order::of(function)?;
-    let mut draft = Draft::default();
+    let mut draft = Draft::new(placement);
     let blocks = function.blocks.iter().map(|_| draft.new_block()).collect();
     let placeholder = draft.new_register();
     let mut selector = Selector {
@@ -55,6 +62,7 @@ pub(super) fn select(ir: &Ir, target: &Target, handler: usize, rodata: &mut Roda
         homes: vec![None; function.values.len()],
         context: placeholder,
         globals: placeholder,
+        scratch: None,
         current: Block::new(0),
         location: Location::default(),
         layout: Vec::new(),
@@ -96,6 +104,8 @@ struct Selector<'a> {
     context: VReg,
     /// Points to the session's words and scalars.
     globals: VReg,
+    /// Points to the scratch memory, where there is some.
+    scratch: Option<VReg>,
     draft: Draft,
     current: Block,
     location: Location,
@@ -152,7 +162,7 @@ impl Selector<'_> {
     fn prologue(&mut self) {
         self.context = self.draft.new_register();
         self.inst(Inst::Context { result: self.context });
-        let key = self.draft.new_transient_slot(4);
+        let key = self.draft.new_stack_slot(4);
         self.inst(Inst::Store { size: Size::W, base: Base::Slot(key), offset: 0, source: Source::Immediate(0) });
         let map = self.address(Symbol::Map(Map::Globals), 0);
         let key = self.frame(key);
@@ -160,19 +170,26 @@ impl Selector<'_> {
         self.exit_if(Jump::Eq, self.globals, Source::Immediate(0));
         let state = self.load(Size::Dw, Base::Register(self.globals), session::STATE as i32);
         self.exit_if(Jump::Ne, state, Source::Immediate(SessionState::Running as i32));
+        self.take_scratch();
         self.start_counting();
     }
 
     fn exit_if(&mut self, relation: Jump, left: VReg, right: Source) {
         let (exit, go_on) = self.branch(relation, left, right);
         self.switch_to(exit);
-        self.inst(Inst::Exit);
+        self.leave();
         self.switch_to(go_on);
     }
 
     // Building blocks of drafts
 
-    fn inst(&mut self, inst: Inst) {
+    fn inst(&mut self, mut inst: Inst) {
+        if let Inst::Load { base, offset, .. } | Inst::Store { base, offset, .. } = &mut inst
+            && let Base::Slot(slot) = *base
+            && let (Some(scratch), Some(start)) = (self.scratch, self.draft.slots[slot.0].scratch)
+        {
+            (*base, *offset) = (Base::Register(scratch), *offset + start as i32);
+        }
         self.draft.blocks[self.current.index()].insts.push((inst, self.location));
     }
 
@@ -212,7 +229,10 @@ impl Selector<'_> {
         result
     }
 
-    fn frame(&mut self, slot: super::draft::Slot) -> VReg {
+    fn frame(&mut self, slot: Slot) -> VReg {
+        if let (Some(scratch), Some(start)) = (self.scratch, self.draft.slots[slot.0].scratch) {
+            return self.alu(Alu::Add, scratch, Source::Immediate(start as i32));
+        }
         let result = self.draft.new_register();
         self.inst(Inst::Frame { result, slot });
         result
@@ -514,13 +534,12 @@ impl Selector<'_> {
                     }
                 }
             }
-            End::Return(_) => self.inst(Inst::Exit),
+            End::Return(_) | End::Reraise => self.leave(),
             // `optimize` has made jumps of those that are caught.
             End::Raise { format, arguments, .. } => {
                 self.raise(*format, arguments)?;
-                self.inst(Inst::Exit);
+                self.leave();
             }
-            End::Reraise => self.inst(Inst::Exit),
         }
         Ok(())
     }

@@ -55,11 +55,19 @@ impl Selector<'_> {
         self.inst(Inst::AtomicAdd { base: self.globals, offset, addend: one, before });
         let Some(before) = before else { return self.stop() };
         let limit = i32::try_from(errors_max).unwrap_or(i32::MAX);
-        let (too_many, go_on) = self.branch(Jump::Ge, before, Source::Immediate(limit));
-        self.switch_to(too_many);
+        self.stop_if(Jump::Ge, before, Source::Immediate(limit));
+    }
+
+    /// Lets no further handler start where a relation holds.
+    pub(super) fn stop_if(&mut self, relation: Jump, left: VReg, right: Source) {
+        let (after, _) = self.join(0);
+        let (stops, goes_on) = self.branch(relation, left, right);
+        self.switch_to(stops);
         self.stop();
-        self.jump(go_on, &[]);
-        self.switch_to(go_on);
+        self.jump(after, &[]);
+        self.switch_to(goes_on);
+        self.jump(after, &[]);
+        self.switch_to(after);
     }
 
     /// Lets no further handler start.

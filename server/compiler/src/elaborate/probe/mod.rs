@@ -16,6 +16,7 @@ use super::{Environment, Log};
 use crate::DebuginfoNeed;
 use crate::ast::{self, Component, LiteralValue};
 use crate::debuginfo::Debuginfo;
+use crate::debuginfo::index::Index;
 use crate::world::DebuginfoFile;
 
 /// One place that a probe point stands for, and what its target variables are looked up in.
@@ -148,7 +149,8 @@ impl<'a> Resolver<'a> {
                 return Err(Unresolved::Waiting);
             }
         };
-        let file = Debuginfo::open(bytes).map_err(|error| {
+        let index = self.environment.world.index(build_id).and_then(|index| Index::open(index).ok());
+        let file = Debuginfo::open_indexed(bytes, index).map_err(|error| {
             let message = format!("the debuginfo of {object} (build id {build_id}) cannot be read: {error}");
             Unresolved::wrong("elaborate/debuginfo", span, message)
         })?;
