@@ -39,17 +39,15 @@ const LARGE: [Large; 7] = [
 ];
 
 /// Codes that nobody can be told today, each with the reason.
-const UNSEEN: [(&str, &str); 6] = [
-    ("elaborate/delete", "the parser refuses it"),
+const UNSEEN: [(&str, &str); 3] = [
     ("elaborate/not-an-array", "the parser refuses it"),
     ("elaborate/not-assignable", "the parser refuses it"),
-    ("elaborate/outside-loop", "the parser refuses it"),
-    ("elaborate/return-in-probe", "the parser refuses it"),
     ("parse/not-a-definition", "no library can be named"),
 ];
 
 /// Codes that are put together, with what comes of it.
-const COMPOSED: [(&str, &[&str]); 0] = [];
+const COMPOSED: [(&str, &[&str]); 1] =
+    [("elaborate/duplicate-{what}", &["elaborate/duplicate-function", "elaborate/duplicate-global"])];
 
 /// The tests.
 pub(crate) fn trials() -> impl Iterator<Item = Trial> {

@@ -19,7 +19,7 @@ use harness::workspace;
 use object::elf;
 use shared::limits::FACT_ROUNDS_MAX;
 use shared::target::{BuildId, Fact};
-use synthetic::{Code, Elf, INIT_TEXT, text};
+use synthetic::{Code, DATA, Elf, INIT_TEXT, expression, text};
 
 use super::Result;
 
@@ -123,6 +123,8 @@ fn kernel() -> Vec<u8> {
     code.member(task, "tgid", types.int, 4);
     let task = code.derived(dw::DW_TAG_pointer_type, task);
     let position = code.derived(dw::DW_TAG_pointer_type, types.long);
+    enumeration(&mut code, "pid_type", types.unsigned, &["PIDTYPE_PID", "PIDTYPE_TGID", "PIDTYPE_PGID"]);
+    global(&mut code, "jiffies", types.long, DATA);
     let transfer = [("file", file), ("buf", types.chars), ("count", types.size), ("pos", position)];
     let mut elf = Elf::kernel();
     function(&mut elf, &mut code, "vfs_read", 0x100, types.long, &transfer);
@@ -131,6 +133,25 @@ fn kernel() -> Vec<u8> {
     function(&mut elf, &mut code, "wake_up_process", 0x300, types.int, &[("p", task)]);
     elf.symbol("start_kernel", ".init.text", INIT_TEXT, 0x40, elf::STT_FUNC, elf::STB_GLOBAL);
     elf.dwarf(code).bytes()
+}
+
+/// Adds an enumeration of C, whose values count from 0.
+fn enumeration(code: &mut Code, name: &str, of: UnitEntryId, enumerators: &[&str]) {
+    let root = code.root();
+    let entry = code.variable(root, dw::DW_TAG_enumeration_type, name, of);
+    code.set(entry, dw::DW_AT_byte_size, AttributeValue::Udata(4));
+    for (name, value) in enumerators.iter().zip(0..) {
+        let enumerator = code.named(entry, dw::DW_TAG_enumerator, name);
+        code.set(enumerator, dw::DW_AT_const_value, AttributeValue::Udata(value));
+    }
+}
+
+/// Adds a global variable.
+fn global(code: &mut Code, name: &str, kind: UnitEntryId, address: u64) {
+    let root = code.root();
+    let entry = code.variable(root, dw::DW_TAG_variable, name, kind);
+    let location = [&[dw::DW_OP_addr.0], address.to_le_bytes().as_slice()].concat();
+    code.set(entry, dw::DW_AT_location, expression(&location));
 }
 
 /// `main` and `serve`.
