@@ -45,6 +45,9 @@ mod tests;
 /// The version of SystemTap whose language this is: what `systemtap_v` compares with unless the user names an older one.
 pub const SYSTEMTAP_VERSION: &str = "5.6";
 
+/// The versions that changed the language, each with one before it.
+pub const OLDER_VERSIONS: &[(&str, &str)] = &[("2.9", "3.0"), ("3.3", "4.0")];
+
 /// What a text means depends on: what conditionals may ask for, what `$1` stands for, which macros there are.
 #[derive(Debug, Clone, Copy)]
 pub struct Environment<'a> {
@@ -79,7 +82,7 @@ pub struct Macros {
 }
 
 /// The operators that start with `@`, without it.
-const BUILT_IN: &[&str] = &[
+pub const OPERATORS: &[&str] = &[
     "avg",
     "cast",
     "const",
@@ -155,7 +158,8 @@ fn too_many_errors(span: Span) -> Diagnostic {
 
 impl Environment<'_> {
     /// Whether the rules of this version of SystemTap are followed.
-    fn follows(&self, version: &str) -> bool {
+    #[must_use]
+    pub fn follows(&self, version: &str) -> bool {
         preprocess::comparison::version_order(self.compatible.as_bytes(), version.as_bytes()).is_ge()
     }
 
@@ -171,6 +175,9 @@ impl Environment<'_> {
 }
 
 impl Macros {
+    /// None at all.
+    pub const NONE: Self = Self { by_name: BTreeMap::new() };
+
     /// The names, without their `@`.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.by_name.keys().map(String::as_str)

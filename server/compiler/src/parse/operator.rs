@@ -2,7 +2,7 @@
 
 use shared::diagnostic::{Diagnostic, similar};
 
-use super::BUILT_IN;
+use super::OPERATORS;
 use super::cursor::{Context, Parsed, Parser};
 use super::token::{Symbol, Token, TokenKind};
 use crate::ast::{Aggregate, Expression, ExpressionKind, Histogram, Literal, Name, Print, PrintForm};
@@ -60,7 +60,7 @@ impl Parser<'_> {
         if matches!(name, "@hist_log" | "@hist_linear") {
             return self.histogram_value(start);
         }
-        if !BUILT_IN.contains(&name.get(1..).unwrap_or("")) {
+        if !OPERATORS.contains(&name.get(1..).unwrap_or("")) {
             return self.unknown_operator(token, name);
         }
         if matches!(name, "@const" | "@kderef" | "@kregister") {
@@ -155,7 +155,7 @@ impl Parser<'_> {
 
     fn unknown_operator(&mut self, token: Token, name: &str) -> Parsed<Expression> {
         let bare = name.get(1..).unwrap_or("");
-        let known = BUILT_IN.iter().copied().chain(self.macros.names()).chain(self.environment.macros.names());
+        let known = OPERATORS.iter().copied().chain(self.macros.names()).chain(self.environment.macros.names());
         let near = similar(bare, known.take(NAMES_MAX)).join("`, `@");
         let diagnostic =
             Diagnostic::error("parse/unknown-operator", token.span, format!("no operator or macro is called `{name}`"));

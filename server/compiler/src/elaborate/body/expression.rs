@@ -97,7 +97,7 @@ impl<'d> Lower<'_, '_, 'd, '_> {
 
     fn contains(&mut self, keys: &'d [Option<ast::Expression>], array: &'d ast::Name, span: Span) -> Expression {
         let Some(array) = self.array_named(&array.text, array.span) else { return long(0, span) };
-        let Some(keys) = self.selectors(array, keys, span) else { return long(0, span) };
+        let Some(keys) = self.selectors(array, keys) else { return long(0, span) };
         Expression { kind: ExpressionKind::Contains(array, keys), ty: Type::Long, span }
     }
 

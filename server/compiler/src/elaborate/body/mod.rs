@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use shared::abi::value::Datum;
 use shared::diagnostic::{Diagnostic, Span};
-use shared::limits::{MAP_ENTRIES_DEFAULT, MAP_ENTRIES_MAX};
+use shared::limits::MAP_ENTRIES_MAX;
 
 use super::Log;
 use super::declarations::Declarations;
@@ -41,7 +41,12 @@ pub(super) fn globals(declarations: &Declarations<'_>, types: &Types<'_>, log: &
             // An array that is declared with a size but never used has one key of any type.
             let keys: Vec<Type> = slots.keys.iter().map(|&slot| key_type(types, slot, span, log)).collect();
             let keys = if keys.is_empty() { vec![Type::Long] } else { keys };
-            Storage::Array { keys, content, entries_max: entries_max(declaration, log), wrap: declaration.wrap }
+            Storage::Array {
+                keys,
+                content,
+                entries_max: entries_max(declaration, declarations.tunables.map_entries, log),
+                wrap: declaration.wrap,
+            }
         } else {
             if declaration.wrap {
                 let message =
@@ -76,14 +81,14 @@ fn key_type(types: &Types<'_>, slot: Slot, span: Span, log: &mut Log) -> Type {
     ty
 }
 
-fn entries_max(declaration: &ast::GlobalDecl, log: &mut Log) -> u32 {
-    let Some(size) = &declaration.size else { return MAP_ENTRIES_DEFAULT };
+fn entries_max(declaration: &ast::GlobalDecl, default: u32, log: &mut Log) -> u32 {
+    let Some(size) = &declaration.size else { return default };
     match size.value {
         LiteralValue::Number(number) if number > 0 && number <= i64::from(MAP_ENTRIES_MAX) => number as u32,
         _ => {
             let message = format!("the size of an array must be between 1 and {MAP_ENTRIES_MAX}");
             log.report(Diagnostic::error("elaborate/array-size", size.span, message));
-            MAP_ENTRIES_DEFAULT
+            default
         }
     }
 }
@@ -183,7 +188,7 @@ impl<'d> Unit<'_, 'd, '_> {
     pub(super) fn handler(&mut self, probe: usize, derivation: usize) -> Body {
         let derivation = if self.is_by_place(probe) { derivation } else { 0 };
         let body = BodyId { owner: Owner::Probe(probe), place: Some(PlaceId { probe, derivation }) };
-        let block = self.handlers[probe].body;
+        let block = &self.declarations.probes[probe].body;
         Lower::new(self, body).body(block)
     }
 

@@ -1,7 +1,7 @@
 //! Target variables and the operators that begin with `@`: what each comes to at this place.
 
 use bstr::BString;
-use shared::diagnostic::{Diagnostic, Severity, Span};
+use shared::diagnostic::{Diagnostic, Span};
 use shared::ir::{Space, Width};
 use shared::probe::ProbeKind;
 
@@ -10,7 +10,7 @@ use crate::ast::{self, Block, ExpressionKind as Tree, Literal, LiteralValue, Sta
 use crate::debuginfo::{Location, Moment};
 use crate::elaborate::target::{Failure, Shown, Target, text_of, wrong};
 use crate::elaborate::unit::{At, Owner};
-use crate::elaborate::{Log, constant, uses};
+use crate::elaborate::{constant, uses};
 use crate::program::{Expression, ExpressionKind, Place, Type};
 
 type Result<T> = std::result::Result<T, Failure>;
@@ -146,20 +146,16 @@ impl<'d> Lower<'_, '_, 'd, '_> {
                 true
             }
         };
-        let Log { diagnostics, facts_needed, debuginfo_needed, debuginfo_missing } =
-            std::mem::replace(self.unit.log, log);
-        self.unit.log.facts_needed.extend(facts_needed);
-        self.unit.log.debuginfo_needed.extend(debuginfo_needed);
-        if self.unit.log.debuginfo_missing.is_none() {
-            self.unit.log.debuginfo_missing = debuginfo_missing;
-        }
-        lowered && diagnostics.iter().all(|diagnostic| diagnostic.severity != Severity::Error)
+        let tried = std::mem::replace(self.unit.log, log);
+        let is_clean = !tried.has_errors();
+        self.unit.log.add_needs(tried);
+        lowered && is_clean
     }
 
     /// Whether the handler itself, and not an alias around it, assigns to a variable.
     fn writes(&self, name: &str) -> bool {
         let Owner::Probe(probe) = self.at.body.owner else { return false };
-        uses::assigns(own_block(self.unit.handlers[probe].body), name)
+        uses::assigns(own_block(&self.unit.declarations.probes[probe].body), name)
     }
 
     // Moments
@@ -182,12 +178,9 @@ impl<'d> Lower<'_, '_, 'd, '_> {
     /// `@perf("name")`: one of the script's probes counts it.
     fn perf(&self, name: &Literal) -> Result<Expression> {
         let text = text_of(name);
-        let counts = |written: &ast::ProbePoint| {
-            let names =
-                |part: &ast::Component| part.argument.as_ref().is_some_and(|argument| text_of(argument) == text);
-            written.components.iter().any(|part| part.name.text == "counter" && names(part))
-        };
-        if !self.unit.declarations.probes.iter().any(|probe| probe.points.iter().any(counts)) {
+        let counter = format!("counter({text:?})");
+        let mut places = self.unit.declarations.probes.iter().flat_map(|probe| &probe.derivations);
+        if !places.any(|derivation| derivation.point.name.contains(&counter)) {
             let message = format!("there is no performance counter `{text}`");
             let diagnostic = Diagnostic::error("elaborate/unknown-counter", name.span, message);
             let help = format!("name one: `probe perf.hw.cpu_cycles.process(\"…\").counter(\"{text}\") {{}}`");

@@ -92,7 +92,7 @@ impl<'d> Lower<'_, '_, 'd, '_> {
         match &expression.kind {
             Tree::Index { base, keys } => {
                 let array = self.array(base)?;
-                Some(StatementKind::Delete(array, self.selectors(array, keys, expression.span)?))
+                Some(StatementKind::Delete(array, self.selectors(array, keys)?))
             }
             Tree::Name(name) => {
                 let locals = self.unit.locals(self.at.body);
@@ -136,7 +136,12 @@ impl<'d> Lower<'_, '_, 'd, '_> {
         };
         let selection = match foreach.slice.as_slice() {
             [] => Vec::new(),
-            slice => self.selectors(array, slice, foreach.over.span)?,
+            slice if slice.len() == keys.len() => self.selectors(array, slice)?,
+            slice => {
+                let message = format!("{} keys are selected, and {} are taken", slice.len(), keys.len());
+                self.error("elaborate/key-count", foreach.over.span, message);
+                return None;
+            }
         };
         let order = foreach.sort.map_or(Order::Any, |sort| order(sort, value_type));
         let limit = foreach.limit.as_ref().map(|limit| self.value(limit));

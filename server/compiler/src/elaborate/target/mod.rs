@@ -310,7 +310,7 @@ impl From<Unresolved> for Failure {
     fn from(unresolved: Unresolved) -> Self {
         match unresolved {
             Unresolved::Wrong(diagnostic) => Self::Wrong(diagnostic),
-            Unresolved::Waiting => Self::Waiting,
+            Unresolved::Waiting | Unresolved::Unknown => Self::Waiting,
         }
     }
 }
