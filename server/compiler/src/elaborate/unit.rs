@@ -21,6 +21,9 @@ pub(super) struct Unit<'u, 'd, 'e> {
     pub(super) log: &'u mut Log,
     pub(super) pointers: Pointers<'d>,
     pub(super) functions: Functions,
+    /// Levels of the trees that are being lowered: that of a handler, and those of functions that are lowered for its place
+    /// on the way.
+    pub(super) depth: usize,
     /// The functions that are lowered for each place.
     by_place: BTreeSet<usize>,
 }
@@ -67,7 +70,8 @@ impl<'u, 'd, 'e> Unit<'u, 'd, 'e> {
     ) -> Self {
         let (pointers, functions) = (Pointers::default(), Functions::default());
         let by_place = functions_by_place(types);
-        let mut unit = Self { environment, declarations, types, resolver, log, pointers, functions, by_place };
+        let mut unit =
+            Self { environment, declarations, types, resolver, log, pointers, functions, depth: 0, by_place };
         unit.infer_pointers();
         unit.lower_functions();
         unit

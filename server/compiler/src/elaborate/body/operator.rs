@@ -1,13 +1,15 @@
 //! Target variables and the operators that begin with `@`: what each comes to at this place.
 
+use std::collections::BTreeMap;
+
 use bstr::BString;
-use shared::diagnostic::{Diagnostic, Span};
+use shared::diagnostic::{Diagnostic, Severity, Span};
 use shared::ir::{Space, Width};
 use shared::probe::ProbeKind;
 
 use super::{Lower, long, zero};
 use crate::ast::{self, Block, ExpressionKind as Tree, Literal, LiteralValue, StatementKind};
-use crate::debuginfo::{Location, Moment};
+use crate::debuginfo::{Enumerator, Expr, Location, Moment};
 use crate::elaborate::target::{Failure, Shown, Target, text_of, wrong};
 use crate::elaborate::unit::{At, Owner};
 use crate::elaborate::{constant, uses};
@@ -53,10 +55,19 @@ impl<'d> Lower<'_, '_, 'd, '_> {
     fn settle(&mut self, found: Result<Expression>, ty: Type, span: Span) -> Expression {
         found.unwrap_or_else(|failure| {
             if let Failure::Wrong(diagnostic) = failure {
-                self.report(*diagnostic);
+                self.report_missing(*diagnostic);
             }
             zero(ty, span)
         })
+    }
+
+    /// Reports that there is no such thing at this place; with `--skip-badvars` that is no error.
+    fn report_missing(&mut self, diagnostic: Diagnostic) {
+        if self.unit.environment.options.skip_badvars {
+            let diagnostic = Diagnostic { severity: Severity::Warning, ..diagnostic };
+            return self.report(diagnostic.note("0 or the empty string stands for it (--skip-badvars)"));
+        }
+        self.report(diagnostic);
     }
 
     /// A target expression that is assigned to.
@@ -194,13 +205,10 @@ impl<'d> Lower<'_, '_, 'd, '_> {
     fn enumerator(&mut self, name: &Literal, module: Option<&Literal>, span: Span) -> Result<Expression> {
         let (file, _) = self.unit.module(module, self.at, span)?;
         let text = text_of(name);
-        let found = match self.unit.scope(self.at.body) {
-            Ok(scope) if scope.file == file => self.unit.resolver.file(file).variable(&scope.place, &text).ok(),
-            _ => None,
-        };
+        let found = self.unit.resolver.file(file).enumerator(&text).ok().flatten();
         match found.map(|variable| variable.location) {
-            Some(Location::Value(crate::debuginfo::Expr::Constant(number))) => Ok(long(number.cast_signed(), span)),
-            _ => Err(wrong("elaborate/unknown-enumerator", name.span, format!("there is no enumerator `{text}` here"))),
+            Some(Location::Value(Expr::Constant(number))) => Ok(long(number.cast_signed(), span)),
+            _ => Err(wrong("elaborate/unknown-enumerator", name.span, format!("there is no enumerator `{text}`"))),
         }
     }
 
@@ -227,11 +235,10 @@ impl<'d> Lower<'_, '_, 'd, '_> {
             let message = format!("`{}` has no enumerators", self.unit.type_name(file, type_id));
             return Err(wrong("elaborate/not-an-enum", ty.map_or(inner.span, |ty| ty.span), message));
         }
-        let mut names: Vec<(i64, BString)> = Vec::new();
-        for enumerator in enumerators {
-            if names.iter().all(|(value, _)| *value != enumerator.value) {
-                names.push((enumerator.value, enumerator.name.into()));
-            }
+        // Of several names for a value, the first counts.
+        let mut names = BTreeMap::new();
+        for Enumerator { name, value } in enumerators {
+            names.entry(value).or_insert_with(|| BString::from(name));
         }
         let kind = ExpressionKind::EnumName(Box::new(self.value(inner)), names);
         Ok(Expression { kind, ty: Type::String, span })

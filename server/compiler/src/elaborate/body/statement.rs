@@ -26,7 +26,13 @@ impl<'d> Lower<'_, '_, 'd, '_> {
         statements
     }
 
-    pub(super) fn statement(&mut self, statement: &'d ast::Statement, out: &mut Vec<Statement>) {
+    fn statement(&mut self, statement: &'d ast::Statement, out: &mut Vec<Statement>) {
+        self.unit.depth += 1;
+        self.lowered_statement(statement, out);
+        self.unit.depth -= 1;
+    }
+
+    fn lowered_statement(&mut self, statement: &'d ast::Statement, out: &mut Vec<Statement>) {
         let span = statement.span;
         let kind = match &statement.kind {
             ast::StatementKind::Empty => return,
