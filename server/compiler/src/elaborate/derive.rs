@@ -18,6 +18,8 @@ use crate::ast::{
 pub(super) struct Derived {
     pub(super) body: Block,
     pub(super) derivations: Vec<Derivation>,
+    /// Where the probe is declared.
+    pub(super) span: Span,
 }
 
 /// Finds the places of probes.
@@ -260,7 +262,7 @@ impl<'d, 'e, 'a> Deriver<'d, 'e, 'a> {
             self.log.report(Diagnostic::error("elaborate/too-large", probe.span, message));
             return;
         }
-        out.push(Derived { body, derivations });
+        out.push(Derived { body, derivations, span: probe.span });
     }
 }
 

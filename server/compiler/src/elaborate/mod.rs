@@ -11,6 +11,7 @@
 mod intrinsic;
 mod private;
 mod uses;
+mod warning;
 
 mod reach;
 
@@ -31,7 +32,7 @@ mod pattern;
 
 use std::collections::BTreeSet;
 
-use shared::diagnostic::{Diagnostic, Severity, Span};
+use shared::diagnostic::{Diagnostic, Severity, SourceId, Span};
 use shared::limits::{DIAGNOSTICS_KEEP_GOING_MAX, DIAGNOSTICS_MAX};
 use shared::target::{Fact, FactQuery, Target};
 
@@ -70,6 +71,8 @@ pub struct Environment<'a> {
 pub struct Script<'a> {
     /// What a person calls it.
     pub name: &'a str,
+    /// Its text.
+    pub source: SourceId,
     /// Its declarations.
     pub file: Stapfile,
 }
@@ -95,7 +98,8 @@ pub fn elaborate(scripts: Vec<Script<'_>>, environment: &Environment<'_>, reader
     let mut log = Log { keeps_going: environment.options.keep_going, ..Log::default() };
     let first = scripts.iter().find_map(|script| first_probe(&script.file));
     let mut reach = Reach::new(environment.libraries, reader);
-    for Script { name, file } in scripts {
+    let user_sources: BTreeSet<SourceId> = scripts.iter().map(|script| script.source).collect();
+    for Script { name, file, .. } in scripts {
         reach.join(file, name, Origin::Script, &mut log);
     }
     let mut resolver = probe::Resolver::new(environment);
@@ -104,9 +108,12 @@ pub fn elaborate(scripts: Vec<Script<'_>>, environment: &Environment<'_>, reader
     let types = infer::infer(&declarations, &mut log);
     let globals = body::globals(&declarations, &types, &mut log);
     let mut unit = Unit::new(environment, &declarations, &types, &mut resolver, &mut log);
-    let probes = (0..probes.len()).flat_map(|index| handlers(&mut unit, index)).collect();
-    let program = Program { globals, functions: unit.finish(), probes };
+    let derived = (0..probes.len()).flat_map(|index| handlers(&mut unit, index)).collect();
+    let program = Program { globals, functions: unit.finish(), probes: derived };
     log.check_points(first, program.probes.is_empty());
+    if !log.has_errors() && !log.waits() {
+        warning::warn(&reach, &probes, &user_sources, &mut log);
+    }
     Elaboration {
         program,
         diagnostics: log.diagnostics,

@@ -106,7 +106,8 @@ pub(super) fn visit_block<'a>(block: &'a Block, visit: &mut dyn FnMut(Node<'a>))
     block.statements.iter().for_each(|statement| visit_statement(statement, visit));
 }
 
-fn visit_statement<'a>(statement: &'a Statement, visit: &mut dyn FnMut(Node<'a>)) {
+/// The same for a statement, itself included.
+pub(super) fn visit_statement<'a>(statement: &'a Statement, visit: &mut dyn FnMut(Node<'a>)) {
     visit(Node::Statement(statement));
     match &statement.kind {
         StatementKind::Empty | StatementKind::Break | StatementKind::Continue | StatementKind::Next => {}
@@ -145,6 +146,7 @@ fn visit_statement<'a>(statement: &'a Statement, visit: &mut dyn FnMut(Node<'a>)
     }
 }
 
+/// The same for an expression, itself included.
 pub(super) fn visit_expression<'a>(expression: &'a Expression, visit: &mut dyn FnMut(Node<'a>)) {
     visit(Node::Expression(expression));
     let mut each = |expressions: &[&'a Expression]| expressions.iter().for_each(|inner| visit_expression(inner, visit));

@@ -51,7 +51,7 @@ macro_rules! cases {
     };
 }
 
-cases! { alias control family function library operator option pattern point pointer statistic target text types }
+cases! { alias control family function library operator option pattern point pointer statistic target text types warning }
 
 #[track_caller]
 fn check(name: &str) {
