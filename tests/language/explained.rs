@@ -24,8 +24,14 @@ const STAGES: [&str; 6] = ["parse/", "elaborate/", "translate/", "optimize/", "c
 type Large = (&'static str, fn() -> String);
 
 /// Scripts that nobody wants to read on a page.
-const LARGE: [Large; 11] = [
+const LARGE: [Large; 12] = [
     ("elaborate/alias-too-deep", || aliases(ALIAS_NESTING_MAX + 1, "", |n| format!("a{}", n + 1))),
+    ("elaborate/functions-too-deep", || {
+        let function = |n| format!("function f{n}() {{ return f{}() }}\n", n + 1);
+        let functions: String = (0..=SCRIPT_NESTING_MAX).map(function).collect();
+        let last = format!("function f{}() {{ return $count }}", SCRIPT_NESTING_MAX + 1);
+        format!("{functions}{last}\nprobe kernel.function(\"vfs_read\") {{ println(f0()) }}")
+    }),
     ("elaborate/too-large", || aliases(7, &"n++ ".repeat(4_000), |n| format!("a{0}, a{0}", n + 1))),
     ("elaborate/too-many-errors", || {
         let calls: String = (0..=DIAGNOSTICS_MAX).map(|n| format!("nobody_{n}() ")).collect();
