@@ -4,9 +4,9 @@ use bstr::BString;
 use shared::abi::format::Format;
 use shared::abi::map::Parameter;
 use shared::ir::{
-    BinaryOp, Block, BlockId, Datum, End, FormatDecl, FormatId, Function, FunctionId, Global, GlobalId, Handler,
-    Instruction, Ir, Jump, Limits, Location, Op, PointField, Relation, Space, Storage, TaskField, Type, UnaryOp, Value,
-    Width,
+    Aggregate, BinaryOp, Block, BlockId, Content, Datum, End, FormatDecl, FormatId, Function, FunctionId, Global,
+    GlobalId, Handler, Histogram, Instruction, Ir, Jump, Limits, Location, Op, PointField, Relation, Space, Statistic,
+    Storage, TaskField, Type, UnaryOp, Value, Width,
 };
 use shared::probe::{Place, ProbePoint};
 
@@ -46,7 +46,9 @@ fn globals(random: &mut fastrand::Rng) -> Vec<Global> {
     let ty = |random: &mut fastrand::Rng| if random.bool() { Type::Long } else { Type::String(random.u16(0..20)) };
     (0..random.usize(1..6))
         .map(|index| {
-            let storage = if random.bool() {
+            let storage = if random.u8(0..4) == 0 {
+                Storage::Statistic(statistic(random))
+            } else if random.bool() {
                 let ty = ty(random);
                 let initial = match ty {
                     Type::String(bound) => Datum::String(bytes(random, usize::from(bound))),
@@ -55,11 +57,27 @@ fn globals(random: &mut fastrand::Rng) -> Vec<Global> {
                 Storage::Scalar { ty, initial }
             } else {
                 let keys = (0..random.usize(1..4)).map(|_| ty(random)).collect();
-                Storage::Array { keys, value: ty(random), entries_max: random.u32(1..5) }
+                let content = if random.u8(0..3) == 0 {
+                    Content::Statistic(statistic(random))
+                } else {
+                    Content::Value(ty(random))
+                };
+                Storage::Array { keys, content, entries_max: random.u32(1..5), wrap: false }
             };
             Global { name: format!("global{index}"), storage }
         })
         .collect()
+}
+
+fn statistic(random: &mut fastrand::Rng) -> Statistic {
+    use Aggregate::{Average, Count, Max, Min, Sum, Variance};
+    let mut aggregates = [Count, Sum, Min, Max, Average, Variance].to_vec();
+    aggregates.retain(|_| random.bool());
+    let linear = Histogram::Linear { low: random.i64(-9..3), high: random.i64(3..70), step: random.i64(1..9) };
+    let mut histograms = [Histogram::Log, linear].to_vec();
+    histograms.retain(|_| random.u8(0..3) == 0);
+    let (aggregates, histograms) = (aggregates.into_iter().collect(), histograms.into_iter().collect());
+    Statistic { aggregates, histograms, variance_shift: random.u8(0..3) * 5 }
 }
 
 /// Mostly small numbers, sometimes the edges of the range.
@@ -469,7 +487,11 @@ impl Generator {
                     self.push(op, &[]);
                 }
             },
-            Storage::Array { keys, value, .. } => {
+            Storage::Statistic(statistic) => self.statistic(id, &[], &statistic),
+            Storage::Array { keys, content: Content::Statistic(statistic), .. } => {
+                self.statistic(id, &keys, &statistic)
+            }
+            Storage::Array { keys, content: Content::Value(value), .. } => {
                 let keys: Vec<Value> = keys.iter().map(|&ty| self.value(ty)).collect();
                 match self.random.u8(0..6) {
                     0 => self.push(Op::ArrayGet(id, keys), &[value]),
@@ -486,5 +508,34 @@ impl Generator {
                 };
             }
         }
+    }
+
+    fn statistic(&mut self, id: GlobalId, types: &[Type], statistic: &Statistic) {
+        let keys: Vec<Value> = types.iter().map(|&ty| self.value(ty)).collect();
+        let readable: Vec<Aggregate> =
+            statistic.aggregates.iter().copied().filter(|&aggregate| aggregate != Aggregate::Variance).collect();
+        match self.random.u8(0..10) {
+            0 if types.is_empty() => self.push(Op::ArrayClear(id), &[]),
+            0 => self.push(Op::ArrayDelete(id, keys), &[]),
+            1 if !types.is_empty() => self.push(Op::ArrayHas(id, keys), &[Type::Long]),
+            2 | 3 if !readable.is_empty() => {
+                let aggregate = readable[self.random.usize(..readable.len())];
+                self.push(Op::Aggregate(aggregate, id, keys), &[Type::Long, Type::Long])
+            }
+            4 if !statistic.histograms.is_empty() => {
+                let histogram = self.random.usize(..statistic.histograms.len()) as u8;
+                let bucket = if self.random.bool() { self.long() } else { self.number(60..70) };
+                self.push(Op::Bucket(id, keys, histogram, bucket), &[Type::Long])
+            }
+            _ => {
+                let op = Op::Accumulate(id, keys, self.long());
+                self.push(op, &[Type::Long])
+            }
+        };
+    }
+
+    fn number(&mut self, range: std::ops::Range<i64>) -> Value {
+        let number = self.random.i64(range);
+        self.push(Op::Long(number), &[Type::Long])[0]
     }
 }

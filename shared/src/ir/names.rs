@@ -1,6 +1,6 @@
 //! How the text form spells each enumerator: one table for printing and for reading.
 
-use super::{BinaryOp, Clock, PointField, Relation, Space, TaskField, UnaryOp};
+use super::{Aggregate, BinaryOp, Clock, PointField, Relation, Space, TaskField, UnaryOp};
 
 macro_rules! names {
     ($($ty:ident { $($variant:ident $name:literal),+ $(,)? })+) => {
@@ -34,6 +34,7 @@ names! {
     Relation {
         Equal "eq", NotEqual "ne", Less "lt", LessEqual "le", Greater "gt", GreaterEqual "ge",
     }
+    Aggregate { Count "@count", Sum "@sum", Min "@min", Max "@max", Average "@avg", Variance "@variance" }
     Space { Kernel "kernel", User "user" }
     TaskField { Pid "pid", Tid "tid", Uid "uid", Gid "gid", Execname "execname" }
     Clock { Realtime "realtime" }

@@ -88,7 +88,10 @@ pub mod map {
     #![allow(missing_docs)]
     pub const HASH: u32 = 1;
     pub const ARRAY: u32 = 2;
+    pub const PERCPU_HASH: u32 = 5;
     pub const PERCPU_ARRAY: u32 = 6;
+    pub const LRU_HASH: u32 = 9;
+    pub const LRU_PERCPU_HASH: u32 = 10;
     pub const RINGBUF: u32 = 27;
     pub const F_MMAPABLE: u32 = 1 << 10;
     pub const UPDATE_ANY: i64 = 0;
@@ -117,6 +120,7 @@ pub enum Helper {
     RingbufSubmit = 132,
     Snprintf = 165,
     GetAttachCookie = 174,
+    MapLookupPercpuElem = 195,
     KtimeGetTaiNs = 208,
 }
 
@@ -174,7 +178,7 @@ impl Size {
 }
 
 impl Helper {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::MapLookupElem,
         Self::MapUpdateElem,
         Self::MapDeleteElem,
@@ -188,6 +192,7 @@ impl Helper {
         Self::RingbufSubmit,
         Self::Snprintf,
         Self::GetAttachCookie,
+        Self::MapLookupPercpuElem,
         Self::KtimeGetTaiNs,
     ];
 
@@ -214,6 +219,7 @@ impl Helper {
             Self::RingbufSubmit => "ringbuf_submit",
             Self::Snprintf => "snprintf",
             Self::GetAttachCookie => "get_attach_cookie",
+            Self::MapLookupPercpuElem => "map_lookup_percpu_elem",
             Self::KtimeGetTaiNs => "ktime_get_tai_ns",
         }
     }

@@ -4,6 +4,7 @@
 
 mod body;
 mod bounds;
+mod entries;
 mod ssa;
 
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use shared::abi::value::Datum;
 use shared::diagnostic::{Diagnostic, Severity, Span};
 use shared::ir::{self, FormatDecl, FormatId, Ir, Type};
 
-use crate::program::{self, Content, Program, Storage};
+use crate::program::{self, Content, Program, Statistic, Storage};
 use crate::source::Sources;
 use bounds::Bounds;
 
@@ -50,6 +51,11 @@ fn ir_type(ty: program::Type, bound: u16) -> Type {
         program::Type::Long | program::Type::Statistic | program::Type::Void => Type::Long,
         program::Type::String => Type::String(bound),
     }
+}
+
+fn ir_statistic(statistic: &Statistic) -> ir::Statistic {
+    let Statistic { aggregates, histograms, variance_shift } = statistic.clone();
+    ir::Statistic { aggregates, histograms, variance_shift }
 }
 
 /// What the translation of one body shares with the others.
@@ -91,23 +97,14 @@ impl Unit<'_> {
                 };
                 ir::Storage::Scalar { ty, initial: initial.clone() }
             }
-            Storage::Statistic(_) => {
-                self.refuse(global.span, "a statistic");
-                ir::Storage::Scalar { ty: Type::Long, initial: Datum::Long(0) }
-            }
+            Storage::Statistic(statistic) => ir::Storage::Statistic(ir_statistic(statistic)),
             Storage::Array { keys, content, entries_max, wrap } => {
-                if *wrap {
-                    self.refuse(global.span, "an array that drops its oldest entries (`%`)");
-                }
-                let value = match content {
-                    Content::Value(value) => ir_type(*value, bounds.value),
-                    Content::Statistic(_) => {
-                        self.refuse(global.span, "an array of statistics");
-                        Type::Long
-                    }
+                let content = match content {
+                    Content::Value(value) => ir::Content::Value(ir_type(*value, bounds.value)),
+                    Content::Statistic(statistic) => ir::Content::Statistic(ir_statistic(statistic)),
                 };
                 let keys = keys.iter().zip(&bounds.keys).map(|(&key, &bound)| ir_type(key, bound)).collect();
-                ir::Storage::Array { keys, value, entries_max: *entries_max }
+                ir::Storage::Array { keys, content, entries_max: *entries_max, wrap: *wrap }
             }
         };
         ir::Global { name: global.name.clone(), storage }
