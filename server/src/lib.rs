@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`listener`]: an endpoint, who may connect | [`policy`] for the list of clients |
 //! | [`connection`]: frames in, frames out | [`policy`] for the client's level |
-//! | [`job`]: admit, look up, compile, permit, sign | [`store`], workers behind a fence, [`debuginfod`], [`policy`], [`signer`] |
+//! | [`job`]: admit, look up, compile, permit, sign | [`store`], workers behind a fence, [`debuginfod`], [`index`], [`policy`], [`signer`] |
 //! | [`job::worker`], in a process of its own | the compiler, which asks [`world`] |
 #![forbid(unsafe_code)]
 
@@ -23,6 +23,8 @@ pub mod job;
 pub mod world;
 
 pub mod debuginfod;
+
+pub mod index;
 
 pub mod store;
 

@@ -72,6 +72,18 @@ pub const ARRAY_KEYS_MAX: usize = 9;
 /// Bytes of a composite array key: what the kernel's hash accepts from the BPF stack with room to spare.
 pub const ARRAY_KEY_BYTES_MAX: usize = 4096;
 
+/// Buckets of a linear histogram: a screen shows some hundred, and each is a word for each processor and entry.
+pub const HISTOGRAM_BUCKETS_MAX: i128 = 4096;
+
+/// Bytes of one regular expression.
+pub const PATTERN_BYTES_MAX: usize = 4096;
+
+/// Groups of a regular expression in one another: whoever walks it may recurse.
+pub const PATTERN_NESTING_MAX: usize = 64;
+
+/// Repetitions that a regular expression may ask for (RE_DUP_MAX of POSIX): each is a copy in its automaton.
+pub const PATTERN_REPEAT_MAX: u32 = 255;
+
 /// `MAXMAPENTRIES`: entries of an associative array where the script names no size.
 pub const MAP_ENTRIES_DEFAULT: u32 = 2048;
 
@@ -194,6 +206,9 @@ pub const LOCATION_OPERATIONS_MAX: usize = 4096;
 
 /// Members of one struct and enumerators of one enum, unnamed inner ones included. The kernel's largest enum has some 2,000.
 pub const TYPE_MEMBERS_MAX: usize = 1 << 16;
+
+/// Structs within structs that are shown as text (`$x$$`).
+pub const TYPE_NESTING_SHOWN_MAX: usize = 16;
 
 /// Numbers on the stack of a location's expression. Compilers use some 10.
 pub const LOCATION_STACK_MAX: usize = 64;

@@ -9,6 +9,12 @@ pub trait World {
     /// The ELF file with the debuginfo of a build id: all sections that the object itself would have, and DWARF.
     fn debuginfo(&self, build_id: &BuildId) -> DebuginfoFile<'_>;
 
+    /// The bytes of the index that was made of that file (`debuginfo::index`), where there is one. It changes how fast
+    /// answers come, and none of them.
+    fn index(&self, _build_id: &BuildId) -> Option<&[u8]> {
+        None
+    }
+
     /// Called when a stage begins, so that whoever has a clock can time it. Changes nothing.
     fn entered(&self, _stage: Stage) {}
 }

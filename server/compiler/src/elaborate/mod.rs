@@ -6,17 +6,25 @@
 //!
 //! It must not know IR functions or BPF.
 
-mod body;
 mod declarations;
-mod infer;
 mod intrinsic;
-mod probe;
-mod target;
 mod uses;
+
+mod infer;
+
+mod probe;
+
+mod pointer;
+mod target;
+mod unit;
+
+mod body;
+mod constant;
+mod pattern;
 
 use std::collections::BTreeSet;
 
-use shared::diagnostic::{Diagnostic, Severity};
+use shared::diagnostic::{Diagnostic, Severity, Span};
 use shared::target::{Fact, FactQuery, Target};
 
 use crate::DebuginfoNeed;
@@ -24,7 +32,7 @@ use crate::ast::Stapfile;
 use crate::program::{DerivedProbe, Program};
 use crate::world::World;
 use declarations::Declarations;
-use infer::Types;
+use unit::{Handler, Unit};
 
 /// What elaboration works from, besides the tree.
 pub struct Environment<'a> {
@@ -59,17 +67,16 @@ pub fn elaborate(script: &Stapfile, environment: &Environment<'_>) -> Elaboratio
     let mut log = Log::default();
     let declarations = Declarations::collect(script, &mut log);
     let types = infer::infer(&declarations, &mut log);
-    let mut program = Program {
-        globals: body::globals(&declarations, &types, &mut log),
-        functions: body::functions(&declarations, &types, &mut log),
-        probes: Vec::new(),
-    };
+    let globals = body::globals(&declarations, &types, &mut log);
     let mut resolver = probe::Resolver::new(environment);
-    for (index, probe) in declarations.probes.iter().enumerate() {
-        let derivations = resolver.resolve_all(&probe.points, &mut log);
-        let probes = derive(&declarations, &types, index, &derivations, &resolver, &mut log);
-        program.probes.extend(probes);
-    }
+    let derivations: Vec<Vec<probe::Derivation>> =
+        declarations.probes.iter().map(|probe| resolver.resolve_all(&probe.points, &mut log)).collect();
+    let probes_and_places = declarations.probes.iter().zip(&derivations);
+    let handlers: Vec<Handler<'_>> =
+        probes_and_places.map(|(probe, derivations)| Handler { body: &probe.body, derivations }).collect();
+    let mut unit = Unit::new(environment, &declarations, &types, &handlers, &mut resolver, &mut log);
+    let probes = (0..handlers.len()).flat_map(|index| derive(&mut unit, index)).collect();
+    let program = Program { globals, functions: unit.finish(), probes };
     let points: usize = program.probes.iter().map(|probe| probe.points.len()).sum();
     log.check_points(script, points);
     Elaboration {
@@ -83,28 +90,24 @@ pub fn elaborate(script: &Stapfile, environment: &Environment<'_>) -> Elaboratio
 
 /// Makes a handler for each place of a probe; places whose handlers come out the same, and can be told apart at run time,
 /// share one.
-fn derive(
-    declarations: &Declarations<'_>,
-    types: &Types,
-    index: usize,
-    derivations: &[probe::Derivation],
-    resolver: &probe::Resolver<'_>,
-    log: &mut Log,
-) -> Vec<DerivedProbe> {
-    let by_place = uses::target_variables(&declarations.probes[index].body);
+fn derive(unit: &mut Unit<'_, '_, '_>, index: usize) -> Vec<DerivedProbe> {
+    let by_place = unit.is_by_place(index);
     let mut probes: Vec<DerivedProbe> = Vec::new();
-    for derivation in derivations {
+    for (number, derivation) in unit.handlers[index].derivations.iter().enumerate() {
+        let resolver = &unit.resolver;
         let key = resolver.sharing_key(&derivation.point.place);
         let sharable = |probe: &DerivedProbe| key.is_some() && resolver.sharing_key(&probe.points[0].place) == key;
         if !by_place && let Some(probe) = probes.iter_mut().find(|probe| sharable(probe)) {
             probe.points.push(derivation.point.clone());
             continue;
         }
-        let body = body::handler(declarations, types, index, derivation, resolver, log);
+        let body = unit.handler(index, number);
+        let resolver = &unit.resolver;
+        let sharable = |probe: &DerivedProbe| key.is_some() && resolver.sharing_key(&probe.points[0].place) == key;
         let mut latest = probes.iter_mut().rev().take(SHARED_BODIES_MAX);
         match latest.find(|probe| sharable(probe) && probe.body == body) {
             Some(probe) => probe.points.push(derivation.point.clone()),
-            None => probes.push(DerivedProbe { points: vec![derivation.point.clone()], condition: None, body }),
+            None => probes.push(DerivedProbe { points: vec![derivation.point.clone()], body }),
         }
     }
     probes
@@ -113,6 +116,18 @@ fn derive(
 /// How many different bodies of one probe are compared with a new one: functions with the same parameters in the same
 /// registers are many, different bodies few.
 const SHARED_BODIES_MAX: usize = 16;
+
+/// The place of a byte of a literal; the whole literal where escapes or neighbours make it something else than written.
+fn within(literal: Span, text_bytes: usize, offset: usize) -> Span {
+    let is_as_written = (literal.end - literal.start) as usize == text_bytes + 2;
+    match u32::try_from(offset + 1) {
+        Ok(offset) if is_as_written => {
+            let start = literal.start + offset;
+            Span { start, end: (start + 1).min(literal.end), ..literal }
+        }
+        _ => literal,
+    }
+}
 
 /// Everything that is noticed on the way.
 #[derive(Debug, Default)]
@@ -129,6 +144,11 @@ impl Log {
         if !self.diagnostics.contains(&diagnostic) {
             self.diagnostics.push(diagnostic);
         }
+    }
+
+    /// Whether something was said of a place, so that what follows from it need not be said.
+    fn has_spoken_of(&self, span: Span) -> bool {
+        self.diagnostics.iter().any(|diagnostic| diagnostic.labels.first().is_some_and(|label| label.span == span))
     }
 
     /// Whether something has to be had from outside before it can be said what is wrong.

@@ -15,14 +15,13 @@ pub(super) fn calls(body: &Block) -> Vec<(&Name, usize)> {
     found
 }
 
-/// Whether a body reads target variables, so that it may mean something else at each place.
-pub(super) fn target_variables(body: &Block) -> bool {
+/// Whether a body assigns to a variable.
+pub(super) fn assigns(body: &Block, variable: &str) -> bool {
     let mut found = false;
     visit_block(body, &mut |expression| {
-        found |= matches!(
-            expression.kind,
-            ExpressionKind::Target(_) | ExpressionKind::AtVar { .. } | ExpressionKind::Cast { .. }
-        );
+        if let ExpressionKind::Assign { target, .. } | ExpressionKind::Step { target, .. } = &expression.kind {
+            found |= matches!(&target.kind, ExpressionKind::Name(name) if name == variable);
+        }
     });
     found
 }

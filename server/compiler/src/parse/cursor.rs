@@ -240,7 +240,8 @@ impl Parser<'_> {
                 value.extend_from_slice(text.as_bytes());
                 continue;
             }
-            let (part, errors) = literal::string(text.get(1..text.len().saturating_sub(1)).unwrap_or(""));
+            let inside = text.get(1..text.len().saturating_sub(1)).unwrap_or("");
+            let (part, errors) = literal::string(inside, self.environment.has_hex_escapes());
             value.extend_from_slice(&part);
             for error in errors {
                 let offset = token.span.start + 1;

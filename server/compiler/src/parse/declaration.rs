@@ -11,9 +11,6 @@ use crate::ast::{
     ProbeAlias, ProbePoint, Stapfile, TypeName,
 };
 
-/// How an alias is declared: as what, and by which `=` or `+=`.
-type AliasNames = (Vec<Vec<Component>>, Placement, Token);
-
 impl Parser<'_> {
     /// The whole file.
     pub(super) fn file(mut self) -> (Stapfile, Vec<Diagnostic>) {
@@ -104,7 +101,8 @@ impl Parser<'_> {
 impl Parser<'_> {
     /// What follows `probe`.
     fn probe(&mut self, start: usize) -> Parsed<Item> {
-        let mut alias: Option<AliasNames> = None;
+        let mut names = Vec::new();
+        let mut equal: Option<(Placement, Token)> = None;
         let points = loop {
             let points = match self.point_list() {
                 Ok(points) => points,
@@ -119,18 +117,14 @@ impl Parser<'_> {
                 TokenKind::Symbol(Symbol::PlusEqual) => Placement::Epilogue,
                 _ => break points,
             };
-            if alias.as_ref().is_some_and(|(_, placement, _)| *placement == Placement::Epilogue) {
-                return self.expected("the body of the alias");
-            }
-            let name = self.alias_name(points)?;
+            names.push(self.alias_name(points)?);
             self.advance();
-            let mut names = alias.map_or(Vec::new(), |(names, ..)| names);
-            names.push(name);
-            alias = Some((names, placement, token));
+            // One `+=` makes the body an epilogue, for all of the names.
+            equal = equal.filter(|(placement, _)| *placement == Placement::Epilogue).or(Some((placement, token)));
         };
         let span = self.since(start);
         let body = self.body(Context::default(), "`,`, `=`, `+=` or the `{` of the handler after a probe point")?;
-        let Some((names, placement, equal)) = alias else { return Ok(Item::Probe(Probe { points, body, span })) };
+        let Some((placement, equal)) = equal else { return Ok(Item::Probe(Probe { points, body, span })) };
         let epilogue = match self.is(Symbol::Comma) {
             true => Some(self.epilogue(placement, equal)?),
             false => None,

@@ -19,7 +19,11 @@ const IDIOMS: &[(&[&str], &str)] = &[
         "to read a string of a process, write `user_string(address)`",
     ),
     (
-        &["strlcpy", "strscpy", "strncpy", "strcpy", "snprintf", "strlcat", "kernel_string", "memcpy"],
+        &["list_entry", "list_for_each", "list_for_each_safe", "list_for_each_entry", "for_each_process", "next_task"],
+        "to walk a list, follow its pointers in a `while` loop, with `@container_of(pointer, \"struct type\", member)`",
+    ),
+    (
+        &["strlcpy", "strscpy", "strncpy", "strcpy", "sprintf", "snprintf", "strlcat", "kernel_string", "memcpy"],
         "to read a string of the kernel, write `kernel_string(address)`; to put one together, `sprintf(…)` or `.`",
     ),
     (
@@ -34,8 +38,14 @@ const IDIOMS: &[(&[&str], &str)] = &[
         &["jiffies", "ktime_get", "gettimeofday", "do_gettimeofday", "local_clock"],
         "for the time, write `gettimeofday_ns()`, `ktime_get_ns()` or `jiffies()`",
     ),
+    (&["strlen", "strstr", "strchr", "strsep"], "for strings, there are `strlen`, `isinstr`, `substr` and `tokenize`"),
+    (
+        &["ntohs", "ntohl", "htons", "htonl"],
+        "for the order of bytes, `ntohs`, `ntohl`, `htons` and `htonl` are functions",
+    ),
     (&["smp_processor_id", "raw_smp_processor_id"], "for the processor, write `cpu()`"),
     (&["printk", "_stp_printf", "STAP_PRINTF"], "to print, write `printf(…)`"),
+    (&["struct"], "to read members of a structure, write `@cast(pointer, \"struct type\")->member`"),
     (&["include"], "no header is needed: types and constants come from the debuginfo (`@cast`, `@enum`, `@const`)"),
 ];
 
@@ -43,6 +53,7 @@ impl Parser<'_> {
     /// Says that a `%{ … %}` cannot be, and what can be in its place.
     pub(super) fn refuse_embedded(&mut self, token: Token) {
         const TEXT_BYTES_MAX: usize = 16 << 10;
+        const IDIOMS_MAX: usize = 3;
         let text = self.text(token);
         let text = &text[..text.floor_char_boundary(TEXT_BYTES_MAX)];
         let message = "embedded C cannot be compiled: scripts become BPF programs, not kernel modules";
@@ -51,7 +62,11 @@ impl Parser<'_> {
         let words = |text: &str, words: &[&str]| {
             text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| words.contains(&word))
         };
-        for (_, help) in IDIOMS.iter().filter(|(idiom, _)| words(text, idiom)) {
+        if let Some(constant) = constant(text) {
+            diagnostic =
+                diagnostic.help(format!("for a constant, write `@const(\"{constant}\")`, in guru mode (`-g`)"));
+        }
+        for (_, help) in IDIOMS.iter().filter(|(idiom, _)| words(text, idiom)).take(IDIOMS_MAX) {
             diagnostic = diagnostic.help(*help);
         }
         if diagnostic.notes.is_empty() {
@@ -60,4 +75,13 @@ impl Parser<'_> {
         }
         self.report(diagnostic);
     }
+}
+
+/// The name in `%{ NAME %}` and `%{ -NAME %}`.
+fn constant(text: &str) -> Option<&str> {
+    let inside = text.strip_prefix("%{")?.strip_suffix("%}")?.trim();
+    let name = inside.strip_prefix('-').unwrap_or(inside);
+    let is_name = name.starts_with(|c: char| c.is_ascii_uppercase())
+        && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+    is_name.then_some(name)
 }

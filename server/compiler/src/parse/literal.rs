@@ -32,8 +32,9 @@ pub(super) fn number(text: &str) -> Result<u64, NumberError> {
     u64::from_str_radix(digits, radix).map_err(|_| NumberError::TooLarge)
 }
 
-/// Reads what stands between the quotes of a string. What is wrong is left as it is written and told apart.
-pub(super) fn string(text: &str) -> (BString, Vec<EscapeError>) {
+/// Reads what stands between the quotes of a string; `hex` says whether `\x41` is an escape. What is wrong is left as it is
+/// written and told apart.
+pub(super) fn string(text: &str, hex: bool) -> (BString, Vec<EscapeError>) {
     let bytes = text.as_bytes();
     let mut value = Vec::with_capacity(bytes.len());
     let mut errors = Vec::new();
@@ -45,7 +46,7 @@ pub(super) fn string(text: &str) -> (BString, Vec<EscapeError>) {
             value.push(byte);
             continue;
         }
-        match escape(bytes, &mut at) {
+        match escape(bytes, &mut at, hex) {
             Ok(byte) => value.extend(byte),
             Err(message) => {
                 errors.push(EscapeError { start, end: at, message });
@@ -57,7 +58,7 @@ pub(super) fn string(text: &str) -> (BString, Vec<EscapeError>) {
 }
 
 /// Reads what follows a backslash.
-fn escape(bytes: &[u8], at: &mut usize) -> Result<Option<u8>, &'static str> {
+fn escape(bytes: &[u8], at: &mut usize, hex: bool) -> Result<Option<u8>, &'static str> {
     let Some(&letter) = bytes.get(*at) else { return Ok(None) };
     let digits = |at: usize, radix: u32, digits_max: usize| {
         let rest = bytes.get(at..).unwrap_or(&[]);
@@ -65,7 +66,7 @@ fn escape(bytes: &[u8], at: &mut usize) -> Result<Option<u8>, &'static str> {
     };
     let (first, count, radix) = match letter {
         b'0'..=b'7' => (*at, digits(*at, 8, 3), 8),
-        b'x' => (*at + 1, digits(*at + 1, 16, 2), 16),
+        b'x' if hex => (*at + 1, digits(*at + 1, 16, 2), 16),
         _ => {
             *at += 1;
             return Ok(Some(control(letter)));
@@ -117,17 +118,18 @@ mod tests {
 
     #[test]
     fn escapes_as_in_c() {
-        let read = |text| string(text).0;
+        let read = |text| string(text, true).0;
         assert_eq!(read(r#"\a\b\t\n\v\f\r\\\""#), b"\x07\x08\t\n\x0b\x0c\r\\\"".as_slice());
         assert_eq!(read(r"\101\x41\0\1234\x414"), b"AA\0S4A4".as_slice());
         assert_eq!(read(r"\q\."), "q.");
         assert_eq!(read("a\\\nb"), "a\nb");
         assert_eq!(read("é\\xff"), b"\xc3\xa9\xff".as_slice());
+        assert_eq!(string(r"\x41", false).0, "x41");
     }
 
     #[test]
     fn wrong_escapes_are_named_by_their_place() {
-        let (value, errors) = string(r"ab\400c\xg");
+        let (value, errors) = string(r"ab\400c\xg", true);
         assert_eq!(value, r"ab\400c\xg");
         assert_eq!(errors.iter().map(|error| (error.start, error.end)).collect::<Vec<_>>(), [(2, 6), (7, 9)]);
     }

@@ -37,6 +37,8 @@ mod operator;
 
 mod embedded;
 
+pub mod invariants;
+
 #[cfg(test)]
 mod tests;
 
@@ -160,6 +162,11 @@ impl Environment<'_> {
     /// SystemTap 3.0 made it one.
     fn private_is_keyword(&self) -> bool {
         self.follows("3.0")
+    }
+
+    /// Since SystemTap 2.3, `\x41` in a string is a byte.
+    fn has_hex_escapes(&self) -> bool {
+        self.follows("2.3")
     }
 }
 

@@ -26,14 +26,13 @@ pub(super) fn function(unit: &mut Unit<'_>, index: usize, function: &Function) -
         ty => Some(ir_type(ty, unit.bounds.of_body(body).result)),
     };
     Translator::new(unit, body, &[], &function.name, result, &function.body, function.parameter_count)
-        .run(None, &function.body)
+        .run(&function.body)
 }
 
 /// Translates a handler.
 pub(super) fn handler(unit: &mut Unit<'_>, index: usize, probe: &DerivedProbe) -> ir::Function {
     let name = format!("probe_{index}");
-    Translator::new(unit, BodyId::Probe(index), &probe.points, &name, None, &probe.body, 0)
-        .run(probe.condition.as_ref(), &probe.body)
+    Translator::new(unit, BodyId::Probe(index), &probe.points, &name, None, &probe.body, 0).run(&probe.body)
 }
 
 pub(super) struct Translator<'a, 'u> {
@@ -75,13 +74,7 @@ impl<'a, 'u> Translator<'a, 'u> {
         }
     }
 
-    fn run(mut self, condition: Option<&Expression>, body: &Body) -> ir::Function {
-        if let Some(condition) = condition {
-            let (run, leave) = self.branch_on(condition);
-            self.builder.switch_to(leave);
-            self.return_(None, Location::default());
-            self.builder.switch_to(run);
-        }
+    fn run(mut self, body: &Body) -> ir::Function {
         self.statements(&body.statements);
         self.return_(None, Location::default());
         self.builder.finish()
@@ -367,7 +360,7 @@ impl<'a, 'u> Translator<'a, 'u> {
             let zero = self.long(0, location);
             let [is_zero] = self.builder.push(Op::Compare(Relation::Equal, b, zero), [Type::Long], location);
             // The message is a format.
-            let operator = if op == BinaryOp::Divide { "/" } else { "%%" };
+            let operator = if op == BinaryOp::Divide { "/" } else { "%" };
             self.raise_if(is_zero, &format!("division by 0 near operator '{operator}'"), location);
         }
         let [result] = self.builder.push(Op::Binary(op, a, b), [Type::Long], location);

@@ -8,6 +8,7 @@ mod tracepoint;
 mod uprobe;
 
 use shared::diagnostic::{Diagnostic, Span, similar};
+use shared::ir::Space;
 use shared::probe::{Place, ProbeKind, ProbePoint};
 use shared::target::{BuildId, Fact, FactQuery, Feature};
 
@@ -15,6 +16,7 @@ use super::{Environment, Log};
 use crate::DebuginfoNeed;
 use crate::ast::{self, Component, LiteralValue};
 use crate::debuginfo::Debuginfo;
+use crate::debuginfo::index::Index;
 use crate::world::DebuginfoFile;
 
 /// One place that a probe point stands for, and what its target variables are looked up in.
@@ -147,12 +149,27 @@ impl<'a> Resolver<'a> {
                 return Err(Unresolved::Waiting);
             }
         };
-        let file = Debuginfo::open(bytes).map_err(|error| {
+        let index = self.environment.world.index(build_id).and_then(|index| Index::open(index).ok());
+        let file = Debuginfo::open_indexed(bytes, index).map_err(|error| {
             let message = format!("the debuginfo of {object} (build id {build_id}) cannot be read: {error}");
             Unresolved::wrong("elaborate/debuginfo", span, message)
         })?;
         self.files.push((build_id.clone(), file));
         Ok(self.files.len() - 1)
+    }
+
+    /// The debug file that `@cast` and its relatives name, and whose memory its pointers point into.
+    pub(super) fn module(&mut self, name: &str, span: Span, log: &mut Log) -> Result<(usize, Space), Unresolved> {
+        if name == "kernel" {
+            let build_id = self.environment.target.kernel.clone();
+            return Ok((self.open("the kernel", &build_id, span, log)?, Space::Kernel));
+        }
+        if name.starts_with('/') {
+            let (.., file) = uprobe::open(self, name, span, log)?;
+            return Ok((file, Space::User));
+        }
+        let message = format!("the types of `{name}` are not to be had: name the kernel or the path of a program");
+        Err(Unresolved::wrong("elaborate/unknown-module", span, message))
     }
 
     /// An opened debug file.

@@ -156,7 +156,8 @@ impl Preprocessor<'_> {
             TokenKind::Name if !negative => Operand::Name(text.to_owned()),
             TokenKind::Verbatim if !negative => Operand::String(text.as_bytes().to_vec()),
             TokenKind::String if !negative => {
-                Operand::String(literal::string(text.get(1..text.len().saturating_sub(1)).unwrap_or("")).0.into())
+                let inside = text.get(1..text.len().saturating_sub(1)).unwrap_or("");
+                Operand::String(literal::string(inside, self.environment.has_hex_escapes()).0.into())
             }
             TokenKind::Number => match literal::number(text) {
                 Ok(number) if negative => Operand::Number((number as i64).wrapping_neg()),

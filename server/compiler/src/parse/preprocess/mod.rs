@@ -251,7 +251,14 @@ impl<'a> Preprocessor<'a> {
             }
             Junk::Embedded => {
                 let open = Span { end: token.span.start + 2, ..token.span };
-                self.report(Diagnostic::error("parse/unclosed-embedded", open, "this `%{` has no `%}`"));
+                let diagnostic = Diagnostic::error("parse/unclosed-embedded", open, "this `%{` has no `%}`");
+                self.report(match text.find("}%") {
+                    Some(at) => {
+                        let start = token.span.start + at as u32;
+                        diagnostic.also(Span { start, end: start + 2, ..token.span }, "is this meant to be `%}`?")
+                    }
+                    None => diagnostic,
+                });
                 self.cut = true;
             }
             Junk::EmbeddedEnd => self.report(at("parse/stray-character", "this `%}` has no `%{`".to_owned())),

@@ -198,6 +198,12 @@ fn strings() {
 }
 
 #[test]
+fn a_hexadecimal_escape_was_a_letter_once() {
+    let old = Environment { compatible: "2.2", ..ENVIRONMENT };
+    check_in(&old, r#"%( "\x41" == "x41" %? probe p { "\x41" } %)"#, "probe p {\n  \"x41\";\n}");
+}
+
+#[test]
 fn arrays_and_calls() {
     check_body(
         "a[1, \"x\"]; f(); f (a, b = 1); a[1][2]; f(x)[1]->y; x in a; [x, *] in a; [x]",
@@ -454,9 +460,26 @@ fn embedded_code_is_refused_with_what_to_write_instead() {
         error[parse/embedded-c]: embedded C cannot be compiled: scripts become BPF programs, not kernel modules
           4:20 `%{`
           help: for `container_of`, write `@container_of(pointer, \"struct type\", member)` or `@cast(…)`
+          help: to read members of a structure, write `@cast(pointer, \"struct type\")->member`
         error[parse/embedded-c]: embedded C cannot be compiled: scripts become BPF programs, not kernel modules
           5:15 `%{`
           help: write it in the script language; functions of the tapset reach into the kernel
         ",
     );
+    for (code, help) in [
+        ("-EIO", "for a constant, write `@const(\"EIO\")`, in guru mode (`-g`)"),
+        ("list_for_each(p, &current->tasks)", "to walk a list, follow its pointers in a `while` loop"),
+        (
+            "snprintf(STAP_RETVALUE, MAXSTRINGLEN, NIPQUAD_FMT, NIPQUAD(a))",
+            "to format an address, write `ip_ntop(address)`",
+        ),
+        ("strlcpy(STAP_RETVALUE, STAP_ARG_p, MAXSTRINGLEN)", "`kernel_string(address)`"),
+        ("extern int x; STAP_RETVALUE = x", "`@var(\"name@file.c\")`"),
+        ("STAP_RETVALUE = kread(&p->x)", "to read memory, write `@cast"),
+        ("struct sock *s = (struct sock *)STAP_ARG_s", "`@cast(pointer, \"struct type\")->member`"),
+    ] {
+        let (_, _, diagnostics) = parse_text(&ENVIRONMENT, &format!("probe p {{ x = %{{ {code} %}} }}"));
+        let notes = format!("{:?}", diagnostics[0].notes).replace("\\\"", "\"");
+        assert!(notes.contains(help), "{code}: {notes}");
+    }
 }

@@ -9,6 +9,7 @@ use shared::diagnostic::{SourceId, Span};
 
 use super::*;
 use crate::ast::*;
+use crate::parse::invariants::{self, without_places};
 use crate::parse::token::{Keyword, Symbol};
 
 const NOWHERE: Span = Span { source: SourceId(0), start: 0, end: 0 };
@@ -28,53 +29,29 @@ proptest! {
     #[test]
     fn parsing_tokens_ends(words in vec(word(), 0..200), argument in vec(word(), 0..4)) {
         let arguments = [argument.join(" ")];
-        ends(&Environment { arguments: &arguments, ..ENVIRONMENT }, &words.join(" "));
+        invariants::parser_in(&words.join(" "), &Environment { arguments: &arguments, ..ENVIRONMENT });
     }
 
     #[test]
     fn parsing_tokens_in_a_handler_ends(words in vec(word(), 0..100)) {
-        ends(&ENVIRONMENT, &format!("@define m(a) %( @a %) probe p {{ {} }} probe q {{ x = 1 }}", words.join(" ")));
+        let text = format!("@define m(a) %( @a %) probe p {{ {} }} probe q {{ x = 1 }}", words.join(" "));
+        invariants::preprocessor(&text);
+        invariants::parser(&text);
     }
 
     #[test]
     fn parsing_bytes_ends(bytes in vec(any::<u8>(), 0..300)) {
-        ends(&ENVIRONMENT, &String::from_utf8_lossy(&bytes));
+        let text = String::from_utf8_lossy(&bytes);
+        invariants::lexer(&text);
+        invariants::parser(&text);
     }
 
     #[test]
     fn parsing_characters_of_the_language_ends(text in r#"[ \n"\\%(){}\[\]?:$@#*/a-d0-9=+<.,;!-]{0,200}"#) {
-        ends(&ENVIRONMENT, &text);
+        invariants::lexer(&text);
+        invariants::preprocessor(&text);
+        invariants::parser(&text);
     }
-}
-
-/// Parses; every span that is spoken of must be text, and what was read without errors must print and parse again.
-fn ends(environment: &Environment<'_>, text: &str) {
-    let (sources, tree, diagnostics) = parse_text(environment, text);
-    let is_error = |diagnostic: &Diagnostic| diagnostic.severity == Severity::Error;
-    let wrong = diagnostics.iter().any(is_error);
-    let report = sources.report(diagnostics);
-    for label in report.diagnostics.iter().flat_map(|diagnostic| &diagnostic.labels) {
-        let Span { source, start, end } = label.span;
-        let text = &report.sources[source.0 as usize].text;
-        assert!(text.get(start as usize..end as usize).is_some(), "{label:?} in {text:?}");
-    }
-    if !wrong {
-        let printed = tree.to_string();
-        let (_, again, diagnostics) = parse_text(&Environment { guru: true, ..ENVIRONMENT }, &printed);
-        assert!(!diagnostics.iter().any(is_error), "{printed}");
-        assert_eq!(without_places(&again), without_places(&tree), "{text}");
-    }
-}
-
-/// A tree as text, its spans blanked.
-fn without_places(tree: &Stapfile) -> String {
-    let text = format!("{tree:?}");
-    let mut parts = text.split("Span { ");
-    let mut blanked = parts.next().unwrap_or("").to_owned();
-    for part in parts {
-        blanked.push_str(part.split_once('}').map_or("", |(_, rest)| rest));
-    }
-    blanked
 }
 
 /// A word of the language, or one that is none.

@@ -266,6 +266,14 @@ fn words_that_are_no_tokens() {
           1:16 `%{`
         ",
     );
+    check(
+        "%{ y }% probe a { x }",
+        "
+        error[parse/unclosed-embedded]: this `%{` has no `%}`
+          1:1 `%{`
+          1:6 `}%` is this meant to be `%}`?
+        ",
+    );
 }
 
 #[test]
