@@ -6,7 +6,7 @@ use shared::abi::map::Parameter;
 use shared::ir::{
     Aggregate, BinaryOp, Block, BlockId, Content, Datum, End, FormatDecl, FormatId, Function, FunctionId, Global,
     GlobalId, Handler, Histogram, Instruction, Ir, Jump, Limits, Location, Op, PointField, Relation, Space, Statistic,
-    Storage, TaskField, Type, UnaryOp, Value, Width,
+    Storage, StringFunction, TaskField, Type, UnaryOp, Value, Width,
 };
 use shared::probe::{Place, ProbePoint};
 
@@ -364,7 +364,7 @@ impl Generator {
     // Operations
 
     fn operation(&mut self) {
-        match self.random.u8(0..20) {
+        match self.random.u8(0..25) {
             0..=4 => self.arithmetic(),
             5 => {
                 let op = Op::Compare(self.relation(), self.long(), self.long());
@@ -394,6 +394,8 @@ impl Generator {
                 self.push(Op::Point(field), &[ty]);
             }
             12 => self.load(),
+            20..=23 => self.string_function(),
+            24 => self.load_string(),
             13 => self.print(),
             14 if self.random.u8(0..4) == 0 => {
                 self.push(Op::Exit, &[]);
@@ -444,6 +446,50 @@ impl Generator {
         // The address differs from run to run: nothing is computed from it, and it is not printed.
         self.longs.pop();
         self.push(Op::Load { space, width, address }, &[Type::Long, Type::Long]);
+    }
+
+    /// Reads a string from our buffer, or from where nothing is.
+    fn load_string(&mut self) {
+        let offset = self.random.usize(..BUFFER_BYTES - 20);
+        let (space, address) = match self.random.u8(0..4) {
+            0 => (Space::Kernel, 16),
+            _ => (Space::User, self.buffer + offset as u64),
+        };
+        let address = self.push(Op::Long(address as i64), &[Type::Long])[0];
+        self.longs.pop();
+        let bytes_max = self.random.bool().then(|| self.number(-2..20));
+        let ty = Type::String(self.random.u16(0..20));
+        self.push(Op::LoadString { space, address, bytes_max }, &[ty, Type::Long]);
+    }
+
+    fn string_function(&mut self) {
+        use StringFunction::{Byte, Find, Length, Number, Substring};
+        let function = [Byte, Find, Length, Number, Substring][self.random.usize(..5)];
+        let mut arguments = vec![self.string()];
+        match function {
+            Byte => arguments.push(self.position()),
+            Find => arguments.push(self.string()),
+            Number => {
+                let digits: Vec<u8> =
+                    (0..self.random.usize(..9)).map(|_| b"0123789afxX-"[self.random.usize(..12)]).collect();
+                if self.random.bool() {
+                    arguments[0] = self.push(Op::String(digits.into()), &[Type::String(12)])[0];
+                }
+                let base = [0, 8, 10, 16][self.random.usize(..4)];
+                arguments.push(self.push(Op::Long(base), &[Type::Long])[0]);
+            }
+            Substring => arguments.extend([self.position(), self.position()]),
+            _ => {}
+        }
+        let ty = match function {
+            Substring => self.string_type(),
+            _ => Type::Long,
+        };
+        self.push(Op::StringFunction(function, arguments), &[ty]);
+    }
+
+    fn position(&mut self) -> Value {
+        if self.random.bool() { self.number(-1..20) } else { self.long() }
     }
 
     fn print(&mut self) {

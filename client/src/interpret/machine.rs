@@ -170,6 +170,20 @@ impl<'a> Machine<'a> {
                 let long = Datum::Long(loaded.map_or(0, |raw| width.widen(raw)));
                 return frame.define_all(results, [long, truth(loaded.is_none())]);
             }
+            Op::LoadString { space, address, bytes_max } => {
+                let bound = results.first().map_or(0, |&result| string_bound(frame.function.ty(result)));
+                let wanted = bytes_max.map(|bytes_max| frame.long(bytes_max)).transpose()?;
+                let bytes_max = wanted.map_or(bound, |wanted| usize::try_from(wanted).unwrap_or(0).min(bound));
+                let loaded = self.world.load_string(*space, frame.long(*address)? as u64, bytes_max)?;
+                let faulted = truth(loaded.is_none());
+                return frame.define_all(results, [Datum::String(loaded.unwrap_or_default()), faulted]);
+            }
+            Op::StringFunction(function, arguments) => {
+                let arguments: Vec<Datum> =
+                    arguments.iter().map(|&value| frame.datum(value).cloned()).collect::<Step<_>>()?;
+                let given = function.apply(&arguments);
+                return results.iter().zip(given).try_for_each(|(&result, datum)| frame.define(result, datum));
+            }
             Op::Register(number) => Datum::Long(self.world.register(*number)?),
             Op::Task(field) => self.world.task(*field)?,
             Op::Cpu => Datum::Long(self.world.cpu()),
@@ -444,6 +458,13 @@ fn cut(ty: Type, datum: Datum) -> Datum {
             Datum::String(string)
         }
         (_, datum) => datum,
+    }
+}
+
+fn string_bound(ty: Type) -> usize {
+    match ty {
+        Type::String(bytes_max) => usize::from(bytes_max),
+        Type::Long | Type::Iterator => 0,
     }
 }
 

@@ -197,6 +197,18 @@ impl World for MemoryWorld {
         Ok(bytes.map(|bytes| bytes.iter().rev().fold(0, |raw, &byte| raw << 8 | u64::from(byte))))
     }
 
+    fn load_string(&mut self, space: Space, address: u64, bytes_max: usize) -> Result<Option<BString>> {
+        let range = self.memory.range(..=(space, address)).next_back();
+        let bytes = range.filter(|((found, _), _)| *found == space).and_then(|((_, start), bytes)| {
+            let rest = bytes.get(usize::try_from(address - start).ok()?..)?;
+            let rest = &rest[..rest.len().min(bytes_max)];
+            let end = rest.iter().position(|&byte| byte == 0);
+            // Memory ends where the range does.
+            (end.is_some() || rest.len() == bytes_max).then(|| BString::from(&rest[..end.unwrap_or(rest.len())]))
+        });
+        Ok(bytes)
+    }
+
     fn register(&mut self, number: u8) -> Result<i64> {
         Ok(self.registers.get(&number).copied().unwrap_or(0))
     }

@@ -112,6 +112,12 @@ pub trait World {
     /// When the host fails otherwise.
     fn load(&mut self, space: Space, width: Width, address: u64) -> Result<Option<u64>>;
 
+    /// Reads a string at an address, up to a NUL or so many bytes; nothing on a fault.
+    ///
+    /// # Errors
+    /// When the host fails otherwise.
+    fn load_string(&mut self, space: Space, address: u64, bytes_max: usize) -> Result<Option<BString>>;
+
     /// A register of the probed context, by its DWARF number.
     ///
     /// # Errors

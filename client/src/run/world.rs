@@ -232,6 +232,10 @@ impl World for HostWorld<'_, '_> {
         Ok(None)
     }
 
+    fn load_string(&mut self, _: Space, _: u64, _: usize) -> Result<Option<BString>> {
+        Ok(None)
+    }
+
     fn register(&mut self, _: u8) -> Result<i64> {
         Err(internal("a register outside of a kernel probe"))
     }

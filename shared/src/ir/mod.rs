@@ -23,11 +23,14 @@ pub use crate::abi::value::{Datum, Type};
 use crate::limits::{ACTIONS_DEFAULT, ERRORS_DEFAULT, NESTING_DEFAULT, SKIPPED_DEFAULT};
 use crate::probe::ProbePoint;
 
+pub use strings::StringFunction;
+
 pub mod verify;
 
 mod names;
 mod print;
 pub mod read;
+mod strings;
 
 /// The operands of an operation, by reference or by mutable reference as the operation is: one list for both.
 macro_rules! for_each_operand {
@@ -72,6 +75,11 @@ macro_rules! for_each_operand {
                 $visit(a);
             }
             Op::Iterate { limit, .. } => limit.into_iter().for_each($visit),
+            Op::LoadString { address, bytes_max, .. } => {
+                $visit(address);
+                bytes_max.into_iter().for_each($visit);
+            }
+            Op::StringFunction(_, values) => values.into_iter().for_each($visit),
         }
     };
 }
@@ -329,6 +337,18 @@ pub enum Op {
         /// From where.
         address: Value,
     },
+    /// Reads a string from memory, up to a NUL, cut to the result's bound. Results: the string, empty on a fault; whether it
+    /// faulted.
+    LoadString {
+        /// Whose memory.
+        space: Space,
+        /// From where.
+        address: Value,
+        /// No more than so many bytes, where it is given; 0 or less gives none.
+        bytes_max: Option<Value>,
+    },
+    /// A function of strings. Results: as [`StringFunction::results`] says, strings cut to their bounds.
+    StringFunction(StringFunction, Vec<Value>),
     /// A register of the probed context, by its DWARF number (System V ABI, AMD64 supplement, figure 3.36), as of the moment
     /// the probe fired.
     Register(u8),

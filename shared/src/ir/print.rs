@@ -186,6 +186,11 @@ impl Display for Op {
             Self::Concat(a, b) => write!(f, "concat {a} {b}"),
             Self::Format(format, arguments) => write!(f, "format f{}({})", format.0, List(arguments)),
             Self::Load { space, width, address } => write!(f, "load {} {width} {address}", space.name()),
+            Self::LoadString { space, address, bytes_max } => {
+                write!(f, "load_string {} {address}", space.name())?;
+                bytes_max.map_or(Ok(()), |bytes_max| write!(f, " {bytes_max}"))
+            }
+            Self::StringFunction(function, arguments) => write!(f, "{}({})", function.name(), List(arguments)),
             Self::Register(number) => write!(f, "register {number}"),
             Self::Task(field) => write!(f, "task {}", field.name()),
             Self::Cpu => f.write_str("cpu"),

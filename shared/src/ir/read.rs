@@ -5,7 +5,7 @@ use bstr::{BString, ByteVec};
 use super::{
     Aggregate, BinaryOp, Block, BlockId, Clock, Content, Datum, End, FormatDecl, FormatId, Function, FunctionId,
     Global, GlobalId, Handler, Histogram, Instruction, Ir, Jump, Limits, Location, Op, Order, PointField, Relation,
-    SortBy, Space, Statistic, Storage, TaskField, Type, UnaryOp, Value, Width,
+    SortBy, Space, Statistic, Storage, StringFunction, TaskField, Type, UnaryOp, Value, Width,
 };
 use crate::abi::format::Format;
 use crate::abi::map::Parameter;
@@ -430,7 +430,16 @@ impl<'a> Line<'a> {
         if let Some(op) = BinaryOp::named(word) {
             return Ok(Op::Binary(op, self.value()?, self.value()?));
         }
+        if let Some(function) = StringFunction::named(word) {
+            return Ok(Op::StringFunction(function, self.values()?));
+        }
         Ok(match word {
+            "load_string" => {
+                let space = self.named("a space", Space::named)?;
+                let address = self.value()?;
+                let bytes_max = if self.rest.starts_with('v') { Some(self.value()?) } else { None };
+                Op::LoadString { space, address, bytes_max }
+            }
             "long" => Op::Long(self.integer()?),
             "string" => Op::String(self.string()?),
             "compare" => Op::Compare(self.named("a relation", Relation::named)?, self.value()?, self.value()?),
@@ -619,6 +628,10 @@ b3():
   v15: long = bucket g3(v0) 1 v0
   v16: long = draw g3(v0) 0
   v17: long = accumulate g4() v0
+  v18: string(9), v19: long = load_string user v0
+  v20: string(9), v21: long = load_string kernel v0 v0
+  v22: string(4) = substr(v18, v0, v0)
+  v23: string(1), v24: string(2) = token(v18, v22)
   array_clear g4
   array_clear g2
   set g0 v0
@@ -702,7 +715,7 @@ b0(v0: long):
             "function u1 block b4 instruction 1: a branch right behind a call asks whether it raised",
         );
         refused(
-            ("print f0(v7, v8)", "v10: long = add v9 v8"),
+            ("print f0(v7, v8)", "v30: long = add v9 v8"),
             "function u1 block b6 instruction 0: only a branch may ask whether a call raised",
         );
         refused(

@@ -425,6 +425,15 @@ impl FunctionVerifier<'_> {
                 self.expect(place, &[*address], &[Type::Long])?;
                 results_are(&[Type::Long; 2])
             }
+            Op::LoadString { address, bytes_max, .. } => {
+                self.expect(place, &[*address], &[Type::Long])?;
+                bytes_max.iter().try_for_each(|bytes_max| self.expect(place, &[*bytes_max], &[Type::Long]))?;
+                results_are(&[string, Type::Long])
+            }
+            Op::StringFunction(function, arguments) => {
+                self.expect(place, arguments, function.parameters())?;
+                results_are(function.results())
+            }
             Op::Task(field) => results_are(&[field.ty()]),
             Op::Point(_) => results_are(&[string]),
             Op::Get(global) => results_are(&[self.scalar(place, *global)?]),

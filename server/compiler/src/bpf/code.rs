@@ -116,6 +116,8 @@ pub enum Helper {
     GetCurrentComm = 16,
     ProbeReadUser = 112,
     ProbeReadKernel = 113,
+    ProbeReadUserStr = 114,
+    ProbeReadKernelStr = 115,
     RingbufReserve = 131,
     RingbufSubmit = 132,
     Snprintf = 165,
@@ -178,7 +180,7 @@ impl Size {
 }
 
 impl Helper {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 17] = [
         Self::MapLookupElem,
         Self::MapUpdateElem,
         Self::MapDeleteElem,
@@ -188,6 +190,8 @@ impl Helper {
         Self::GetCurrentComm,
         Self::ProbeReadUser,
         Self::ProbeReadKernel,
+        Self::ProbeReadUserStr,
+        Self::ProbeReadKernelStr,
         Self::RingbufReserve,
         Self::RingbufSubmit,
         Self::Snprintf,
@@ -215,6 +219,8 @@ impl Helper {
             Self::GetCurrentComm => "get_current_comm",
             Self::ProbeReadUser => "probe_read_user",
             Self::ProbeReadKernel => "probe_read_kernel",
+            Self::ProbeReadUserStr => "probe_read_user_str",
+            Self::ProbeReadKernelStr => "probe_read_kernel_str",
             Self::RingbufReserve => "ringbuf_reserve",
             Self::RingbufSubmit => "ringbuf_submit",
             Self::Snprintf => "snprintf",

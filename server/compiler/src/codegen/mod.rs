@@ -107,6 +107,9 @@ fn program(
     // What does not fit the stack goes to scratch memory, the largest things first.
     for placement in [Placement::Stack, Placement::Below(SCRATCH_BYTES_MIN), Placement::Below(8)] {
         let draft = select::select(ir, target, handler, rodata, placement)?;
+        if draft.needs_scratch && placement == Placement::Stack {
+            continue;
+        }
         if draft.scratch_size > SCRATCH_BYTES_MAX {
             let (bytes, bytes_max) = (draft.scratch_size, SCRATCH_BYTES_MAX);
             return Err(nowhere(Refusal::StackTooLarge { bytes, bytes_max }));

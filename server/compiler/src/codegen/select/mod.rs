@@ -8,6 +8,7 @@ mod loops;
 mod output;
 mod scratch;
 mod statistics;
+mod string_functions;
 mod strings;
 
 use std::collections::BTreeMap;
@@ -342,6 +343,8 @@ impl Selector<'_> {
                 let address = self.long(*address);
                 self.load_memory(*space, *width, address, results);
             }
+            Op::LoadString { space, address, bytes_max } => self.load_string(*space, *address, *bytes_max, results),
+            Op::StringFunction(function, arguments) => self.string_function(*function, arguments, results)?,
             Op::Register(number) => {
                 let kind = self.handler.points[0].place.kind();
                 let offset = context::register(kind, self.target.architecture, *number)
