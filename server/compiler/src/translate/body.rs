@@ -80,7 +80,7 @@ impl<'a, 'u> Translator<'a, 'u> {
         self.builder.finish()
     }
 
-    fn location(&self, span: Span) -> Location {
+    pub(super) fn location(&self, span: Span) -> Location {
         self.unit.sources.location(span)
     }
 
@@ -311,7 +311,6 @@ impl<'a, 'u> Translator<'a, 'u> {
             | ExpressionKind::GroupCount
             | ExpressionKind::UserRegister(_)
             | ExpressionKind::Address(..)
-            | ExpressionKind::LoadString(..)
             | ExpressionKind::Entry(_)
             | ExpressionKind::Double(_)
             | ExpressionKind::EnumName(..)
@@ -329,6 +328,13 @@ impl<'a, 'u> Translator<'a, 'u> {
             ExpressionKind::Target => Op::Parameter(Parameter::Target),
             ExpressionKind::Point(field) => Op::Point(*field),
             ExpressionKind::Register(number) => Op::Register(*number),
+            ExpressionKind::StringFunction(function, arguments) => {
+                return self.string_function(*function, arguments, ty, location);
+            }
+            ExpressionKind::Tokenize(string, delimiters) => return self.tokenize(string, delimiters, location),
+            ExpressionKind::LoadString(space, address, bytes_max) => {
+                return self.load_string(*space, address, bytes_max.as_deref(), ty, expression.span);
+            }
             ExpressionKind::Load(space, width, address) => {
                 return self.load(*space, *width, address, expression.span, location);
             }
@@ -350,7 +356,7 @@ impl<'a, 'u> Translator<'a, 'u> {
         value
     }
 
-    fn empty(&mut self, location: Location) -> Value {
+    pub(super) fn empty(&mut self, location: Location) -> Value {
         let [value] = self.builder.push(Op::String(Default::default()), [Type::String(0)], location);
         value
     }
@@ -434,8 +440,8 @@ impl<'a, 'u> Translator<'a, 'u> {
     ) -> Value {
         let address = self.value(address);
         let [value, fault] = self.builder.push(Op::Load { space, width, address }, [Type::Long, Type::Long], location);
-        let near = self.unit.sources.text(span).split(|c: char| !c.is_alphanumeric() && !"_$@".contains(c)).next();
-        let message = format!("{} read fault at %p near identifier '{}'", space.name(), near.unwrap_or(""));
+        let near = self.near(span);
+        let message = format!("{} read fault at %p near identifier '{}'", space.name(), near);
         self.raise_with(fault, &message, vec![address], location);
         value
     }
@@ -601,7 +607,7 @@ impl<'a, 'u> Translator<'a, 'u> {
     }
 
     /// Branches to a block that raises with a message, whose conversions take longs.
-    fn raise_with(&mut self, condition: Value, message: &str, arguments: Vec<Value>, location: Location) {
+    pub(super) fn raise_with(&mut self, condition: Value, message: &str, arguments: Vec<Value>, location: Location) {
         let (raise, after) = self.branch_on_value(condition, location);
         self.builder.switch_to(raise);
         // A message that is no format (a name with a percent sign cannot occur) is raised without arguments.
@@ -650,7 +656,6 @@ fn name_of(kind: &ExpressionKind) -> &'static str {
         ExpressionKind::Catch(..) => "text of a structure",
         ExpressionKind::UserRegister(_) => "a register of the user's",
         ExpressionKind::Address(..) => "a variable at a fixed address",
-        ExpressionKind::LoadString(..) => "a string in memory",
         ExpressionKind::Entry(_) => "a value of a function's entry",
         ExpressionKind::Double(_) => "a floating point number",
         ExpressionKind::EnumName(..) => "the name of an enumerator",

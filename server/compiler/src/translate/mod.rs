@@ -6,6 +6,7 @@ mod body;
 mod bounds;
 mod entries;
 mod ssa;
+mod strings;
 
 use std::collections::BTreeMap;
 
@@ -24,8 +25,16 @@ use bounds::Bounds;
 /// When it needs what the IR cannot express yet, everything of it, or more formats than an event record can name.
 pub fn translate(program: &Program, sources: &Sources) -> Result<Ir, Vec<Diagnostic>> {
     let bounds = Bounds::infer(program);
-    let mut unit = Unit { program, sources, bounds: &bounds, formats: Formats::default(), refused: Vec::new() };
-    let globals = program.globals.iter().enumerate().map(|(index, global)| unit.global(global, index)).collect();
+    let mut unit = Unit {
+        program,
+        sources,
+        bounds: &bounds,
+        formats: Formats::default(),
+        uses_tokens: false,
+        refused: Vec::new(),
+    };
+    let mut globals: Vec<ir::Global> =
+        program.globals.iter().enumerate().map(|(index, global)| unit.global(global, index)).collect();
     let mut functions = Vec::new();
     for (index, function) in program.functions.iter().enumerate() {
         functions.push(body::function(&mut unit, index, function));
@@ -37,6 +46,7 @@ pub fn translate(program: &Program, sources: &Sources) -> Result<Ir, Vec<Diagnos
         functions.push(body::handler(&mut unit, index, probe));
     }
     unit.check_format_count();
+    globals.extend(unit.uses_tokens.then(strings::token_global));
     if !unit.refused.is_empty() {
         return Err(unit.refused);
     }
@@ -64,6 +74,8 @@ struct Unit<'a> {
     sources: &'a Sources,
     bounds: &'a Bounds,
     formats: Formats,
+    /// Whether something is kept between calls of `tokenize`.
+    uses_tokens: bool,
     /// What cannot be expressed.
     refused: Vec<Diagnostic>,
 }
@@ -77,6 +89,12 @@ impl Unit<'_> {
         if !self.refused.contains(&diagnostic) {
             self.refused.push(diagnostic);
         }
+    }
+
+    /// The global behind those of the script.
+    fn token_global(&mut self) -> ir::GlobalId {
+        self.uses_tokens = true;
+        ir::GlobalId(self.program.globals.len() as u16)
     }
 
     fn check_format_count(&mut self) {
