@@ -14,14 +14,14 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
-use anyhow::{Context as _, Result, bail, ensure};
-use harness::debuginfod::build_id;
+use anyhow::{Result, bail, ensure};
+use harness::client::{self, Client};
 use harness::tapwired::{Debuginfo, Tapwired};
 use harness::workspace::{self, Profile};
-use harness::{kernels, packages, process, skip};
+use harness::{kernels, packages, skip};
 use libtest_mimic::{Arguments, Trial};
 
 fn main() -> ExitCode {
@@ -55,8 +55,7 @@ fn main() -> ExitCode {
 
 /// Two servers and a client.
 struct Scene {
-    home: tempfile::TempDir,
-    bin: PathBuf,
+    client: Client,
     server: Tapwired,
     stranger: Tapwired,
     tree: PathBuf,
@@ -66,25 +65,11 @@ impl Scene {
     fn set() -> Result<Option<Self>> {
         let Some(kernel) = packages::cached(&kernels::guest("6.1")?)? else { return Ok(None) };
         let tree = kernel.debuginfo();
-        let server = Tapwired::start(Debuginfo { urls: &[], directories: std::slice::from_ref(&tree) })?;
-        let stranger = Tapwired::start(Debuginfo::default())?;
-        let client = workspace::binaries("tapwire-client", Profile::Dev)?;
-        let bin = client.first().and_then(|path| path.parent()).context("the client has programs")?.to_owned();
-        let home = tempfile::tempdir()?;
-        let config = home.path().join(".config");
-        std::fs::create_dir_all(&config)?;
-        process::output(Command::new("cp").arg("-r").arg(server.client_dir()).arg(config.join("tapwire")))?;
-        let notes = process::output(
-            Command::new("objcopy")
-                .args(["-O", "binary", "--only-section=.notes"])
-                .arg(kernel.vmlinux())
-                .arg("/dev/stdout"),
-        )?;
-        std::fs::write(
-            home.path().join("host.facts"),
-            facts(&kernel.release, &build_id(&notes).context("vmlinux has a build id")?),
-        )?;
-        Ok(Some(Self { home, bin, server, stranger, tree }))
+        let server = Tapwired::start(Debuginfo { urls: &[], directories: std::slice::from_ref(&tree) }, Profile::Dev)?;
+        let stranger = Tapwired::start(Debuginfo::default(), Profile::Dev)?;
+        let client = Client::build(&kernel, Profile::Dev)?;
+        client.meet(&server)?;
+        Ok(Some(Self { client, server, stranger, tree }))
     }
 
     fn check(&self, path: &Path) -> Result<()> {
@@ -111,25 +96,21 @@ impl Scene {
     fn run(&self, command: &str) -> Result<String> {
         let (server, stranger) =
             (format!("127.0.0.1:{}", self.server.port()), format!("127.0.0.1:{}", self.stranger.port()));
-        let facts = self.home.path().join("host.facts");
-        let output = Command::new("sh")
+        let output = self
+            .client
+            .command("sh")
             .args(["-c", &format!("exec 2>&1; {command}")])
-            .env_clear()
-            .env("PATH", format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", self.bin.display()))
-            .env("HOME", self.home.path())
             .env("SERVER", &server)
             .env("STRANGER", &stranger)
             .env("NOWHERE", NOWHERE)
-            .env("FACTS", &facts)
-            .current_dir(self.home.path())
-            .stdin(Stdio::null())
+            .env("FACTS", self.client.home().join(client::FACTS))
             .output()?;
         let mut shown = String::from_utf8_lossy(&output.stdout).into_owned();
         let spelled = |path: &Path| path.display().to_string();
         for (from, to) in [
             (server, "SERVER"),
             (stranger, "STRANGER"),
-            (spelled(self.home.path()), "HOME"),
+            (spelled(self.client.home()), "HOME"),
             (spelled(self.server.dir()), "SERVER_DIR"),
             (spelled(&self.tree), "DEBUG_TREE"),
         ] {
@@ -159,17 +140,4 @@ fn stable(text: &str) -> String {
         text = pattern.replace_all(&text, word).into_owned();
     }
     text.lines().filter(|line| !line.trim().is_empty()).map(|line| format!("{}\n", line.trim_end())).collect()
-}
-
-fn facts(release: &str, build_id: &str) -> String {
-    format!(
-        r#"tracepoints = ["sched_switch", "sched_wakeup", "sys_enter"]
-
-[target]
-architecture = "x86_64"
-release = "{release}"
-kernel = "{build_id}"
-features = ["kprobe", "uprobe", "raw_tracepoint", "ring_buffer", "attach_cookie", "snprintf", "tai_clock"]
-"#
-    )
 }

@@ -98,7 +98,8 @@ pub(crate) async fn serve(connecting: quinn::Connecting, service: Arc<Service>, 
             }
         }
     }
-    // Dropping the set ends what nobody waits for any more.
+    // Whoever answers on a closed connection notices, stops the job, and has its last word in the log.
+    while requests.join_next().await.is_some() {}
 }
 
 /// Waits until the server is told to stop.
@@ -134,20 +135,19 @@ async fn answer_request(
     let (request, _bytes) = read.map_err(|late| Unanswered::Misbehaved(slow(late)))??;
     let client = service.client(connection)?;
     let outcome = tokio::select! {
-        outcome = answer_and_tell(service, &request, &client, send) => outcome?,
-        _ = connection.closed() => return Err(Unanswered::Gone),
+        outcome = answer_and_tell(service, &request, &client, send) => outcome,
+        _ = connection.closed() => Err(Unanswered::Gone),
     };
-    let word = word(&outcome);
-    let sent = timeout(service.request_time_max, deliver(send, &finished(outcome))).await;
     tracing::info!(
         peer = %connection.remote_address(),
         client = client.name,
         script = %Digest::of(request.script.as_bytes()),
-        outcome = word,
+        outcome = outcome.as_ref().map_or("gone", word),
         duration_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
         "request"
     );
-    sent.map_err(|_| Unanswered::Gone)?
+    let delivered = timeout(service.request_time_max, deliver(send, &finished(outcome?))).await;
+    delivered.map_err(|_| Unanswered::Gone)?
 }
 
 /// One frame, and nothing behind it. The permit stands for its bytes until the request is answered.

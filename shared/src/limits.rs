@@ -152,6 +152,9 @@ pub const DEBUGINFO_RANGES_MAX: u64 = 1 << 22;
 /// Units that are kept parsed. What a kernel's unit keeps is some 100 kB, and questions come unit by unit.
 pub const DEBUGINFO_UNITS_KEPT_MAX: usize = 64;
 
+/// Bytes of the index of one debug file. That of a distribution kernel has some 20 MB.
+pub const INDEX_BYTES_MAX: usize = 1 << 30;
+
 /// Attributes of one debugging information entry. Compilers write some 20.
 pub const DEBUGINFO_ATTRIBUTES_MAX: usize = 256;
 

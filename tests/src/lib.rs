@@ -8,9 +8,13 @@ pub mod stand;
 
 pub mod here;
 
+pub mod client;
 pub mod debuginfod;
+pub mod facts;
 pub mod guest;
 pub mod tapwired;
+
+pub mod bench;
 
 pub mod cache;
 pub mod kernels;

@@ -25,12 +25,15 @@ pub const NEEDS: [Need; 6] = [
     Need { package: "systemtap-doc", reason: "installs the upstream scripts that the conformance ledger lists" },
 ];
 
+/// The packages without which nothing of ours is built.
+const COMPILERS: [&str; 2] = ["gcc", "libc6-dev"];
+
 /// Installs what is missing and fetches every kernel of the support matrix. Returns what could not be had, each with
 /// what a person can do about it; quick when nothing is missing.
 #[must_use]
 pub fn run() -> Vec<String> {
     let mut problems = Vec::new();
-    if let Err(problem) = install_missing() {
+    if let Err(problem) = missing().and_then(install) {
         problems.push(format!("{problem:#}"));
     }
     match kernels::guests() {
@@ -40,6 +43,15 @@ pub fn run() -> Vec<String> {
         Err(problem) => problems.push(format!("{problem:#}")),
     }
     problems
+}
+
+/// Installs what it takes to build, and nothing else.
+///
+/// # Errors
+/// When something is missing and cannot be had.
+pub fn compilers() -> Result<()> {
+    let missing = missing()?.into_iter().filter(|need| COMPILERS.contains(&need.package)).collect();
+    install(missing)
 }
 
 /// Which of [`NEEDS`] are not installed.
@@ -66,8 +78,7 @@ pub fn lacking(wanted: &[&str]) -> Result<Option<String>> {
     Ok((!lacking.is_empty()).then(reason))
 }
 
-fn install_missing() -> Result<()> {
-    let missing = missing()?;
+fn install(missing: Vec<Need>) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }

@@ -10,7 +10,7 @@ use crate::debuginfod::Debuginfod;
 use crate::guest::{self, Config, Guest, GuestFile};
 use crate::packages::Unpacked;
 use crate::tapwired::{Debuginfo, Tapwired};
-use crate::workspace;
+use crate::workspace::{self, Profile};
 
 /// A guest that can run the client, and what serves it. Ends, as a whole, when it is dropped.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl Stand {
             debuginfods.push(Debuginfod::of_programs(plan.programs)?);
         }
         let urls: Vec<&str> = debuginfods.iter().map(Debuginfod::url).collect();
-        let tapwired = Tapwired::start(Debuginfo { urls: &urls, directories: &[] })?;
+        let tapwired = Tapwired::start(Debuginfo { urls: &urls, directories: &[] }, Profile::Dev)?;
         let mut files = client()?;
         files.extend(tree(&tapwired.client_dir(), "/etc/tapwire")?);
         let profile = format!("export {SERVER}={}:{}\n", guest::HOST, tapwired.port());

@@ -38,10 +38,10 @@ impl Tapwired {
     ///
     /// # Errors
     /// When one of these fails; the server's last words are in the error.
-    pub fn start(debuginfo: Debuginfo<'_>) -> Result<Self> {
+    pub fn start(debuginfo: Debuginfo<'_>, profile: Profile) -> Result<Self> {
         let dir = tempfile::tempdir().context("no room for keys")?;
         make_keys(dir.path())?;
-        let server = built("tapwire-server", "tapwired")?;
+        let server = built("tapwire-server", "tapwired", profile)?;
         let mut command = process::tied(&server.to_string_lossy());
         command.args(["--listen", "127.0.0.1:0", "--debuginfod-urls", &debuginfo.urls.join(" ")]);
         command.arg("--directory").arg(dir.path().join("server")).arg("--cache").arg(dir.path().join("cache"));
@@ -106,7 +106,7 @@ impl Tapwired {
 
 /// A server with its signer, and a client; each knows the other.
 fn make_keys(dir: &Path) -> Result<()> {
-    let certs = built("tapwire-certs", "tapwire-certs")?;
+    let certs = built("tapwire-certs", "tapwire-certs", Profile::Dev)?;
     let (server, client) = (dir.join("server"), dir.join("client"));
     let run = |arguments: &[&Path]| process::output(Command::new(&certs).args(arguments)).map(drop);
     let word = Path::new;
@@ -119,8 +119,8 @@ fn make_keys(dir: &Path) -> Result<()> {
 }
 
 /// The binary `name` of a package.
-fn built(package: &str, name: &str) -> Result<PathBuf> {
-    let binaries = workspace::binaries(package, Profile::Dev)?;
+fn built(package: &str, name: &str, profile: Profile) -> Result<PathBuf> {
+    let binaries = workspace::binaries(package, profile)?;
     let named = binaries.into_iter().find(|path| path.file_name().is_some_and(|file| file == name));
     named.with_context(|| format!("{package} has no program {name}"))
 }

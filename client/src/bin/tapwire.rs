@@ -11,7 +11,8 @@ use client::host::facts::HostFacts;
 use client::host::{Host, HostError, live};
 use client::personal::{self, Personal};
 use client::progress::ProgressLine;
-use client::render::{self, Look, passes};
+use client::render::color::Colors;
+use client::render::{self, Look, explain, passes};
 use client::script;
 use client::submit::address::ServerAddress;
 use client::submit::credentials::{Credentials, client_dirs};
@@ -27,6 +28,10 @@ fn main() -> ExitCode {
         Command::Facts(facts) => {
             let look = look(ColorChoice::Auto, false);
             (print_facts(&facts).map(|()| ExitCode::SUCCESS), look)
+        }
+        Command::Explain(page) => {
+            let text = page.map_or_else(explain::list, |page| explain::page(&page));
+            (deliver::text(&text).map(|()| ExitCode::SUCCESS).map_err(Error::from), look(ColorChoice::Auto, false))
         }
         Command::Script(invocation) => {
             let look = look(invocation.color, invocation.hide_warnings);
@@ -62,6 +67,7 @@ fn run(invocation: &Invocation, look: Look) -> Result<ExitCode, Error> {
         Answer::Refused(report) => {
             say(&render::report(&report, look));
             say(&format!("{}\n", render::refusal(&report, look)));
+            render::further_reading(&report).iter().for_each(|line| say(&format!("{line}\n")));
             Ok(ExitCode::FAILURE)
         }
         Answer::Compiled { product, report, timings } => {
@@ -151,7 +157,7 @@ fn print_facts(command: &cli::Facts) -> Result<(), Error> {
 }
 
 fn look(color: ColorChoice, hide_warnings: bool) -> Look {
-    let color = match color {
+    let is_colored = match color {
         ColorChoice::Always => true,
         ColorChoice::Never => false,
         // https://no-color.org: set and not empty.
@@ -161,7 +167,12 @@ fn look(color: ColorChoice, hide_warnings: bool) -> Look {
             io::stderr().is_terminal() && !is_set("NO_COLOR") && !is_dumb
         }
     };
-    Look { color, hide_warnings }
+    let colors = match std::env::var("SYSTEMTAP_COLORS") {
+        _ if !is_colored => None,
+        Err(std::env::VarError::NotPresent) => Some(Colors::default()),
+        chosen => chosen.ok().and_then(|text| Colors::parse(&text)),
+    };
+    Look { colors, hide_warnings }
 }
 
 /// Says something on standard error. Where nobody listens any more, there is nobody to tell that either.

@@ -10,6 +10,8 @@ use clap::builder::PossibleValue;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, CommandFactory, Parser, ValueEnum};
 use shared::artifact::manifest::MANIFEST_VERSION;
+use shared::diagnostic::explain::{self, Page};
+use shared::diagnostic::similar;
 use shared::protocol::request::Output;
 use shared::protocol::version::ALPN;
 
@@ -24,6 +26,8 @@ pub enum Command {
     Script(Box<Invocation>),
     /// Print a facts file of this host.
     Facts(Facts),
+    /// Print the page of a diagnostic's code, or which there are.
+    Explain(Option<Page>),
 }
 
 /// A script and how far it shall go.
@@ -182,6 +186,9 @@ pub fn parse_from(words: impl IntoIterator<Item = OsString>) -> Result<Command, 
         return Facts::try_parse_from(words.into_iter().skip(1)).map(Command::Facts);
     }
     let options = Options::try_parse_from(words).map_err(stap::explain)?;
+    if let Some(page) = options.explain {
+        return Ok(Command::Explain(page));
+    }
     options.into_invocation().map(|invocation| Command::Script(Box::new(invocation)))
 }
 
@@ -261,7 +268,7 @@ struct Options {
     #[arg(long, value_name = "FILE")]
     facts: Option<PathBuf>,
 
-    /// Colours: auto, always or never
+    /// Colours: auto, always or never; SYSTEMTAP_COLORS says which
     #[arg(
         long,
         visible_alias = "colour",
@@ -272,6 +279,10 @@ struct Options {
         hide_possible_values = true
     )]
     color: Option<ColorChoice>,
+
+    /// Explain the code of an error or a warning; without CODE, list them
+    #[arg(long, value_name = "CODE", num_args = 0..=1, value_parser = page, exclusive = true)]
+    explain: Option<Option<Page>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -393,6 +404,13 @@ fn argument(word: OsString) -> Result<String, clap::Error> {
     })
 }
 
+fn page(code: &str) -> Result<Page, String> {
+    explain::page(code).ok_or_else(|| match similar(code, explain::pages().map(|page| page.code)).first() {
+        Some(nearest) => format!("no error or warning has this code; did you mean {nearest}?"),
+        None => "no error or warning has this code; `tapwire --explain` lists them".to_owned(),
+    })
+}
+
 /// A mistake in clap's words and looks.
 fn mistake(kind: ErrorKind, message: impl std::fmt::Display) -> clap::Error {
     Options::command().error(kind, message)
@@ -474,6 +492,19 @@ mod tests {
         let words = ["tapwire", "facts", "--elf", "/bin/sh"].map(OsString::from);
         let facts = parse_from(words).expect("a command");
         assert_eq!(facts, Command::Facts(Facts { elf: vec!["/bin/sh".into()] }));
+    }
+
+    #[test]
+    fn codes_are_explained_or_the_nearest_is_named() {
+        let explained = |words: &[&str]| match parse_from(["tapwire"].iter().chain(words).map(OsString::from)) {
+            Ok(Command::Explain(page)) => page.map(|page| page.code),
+            other => panic!("not taken for a code: {other:?}"),
+        };
+        assert_eq!(explained(&["--explain", "parse/unclosed-string"]), Some("parse/unclosed-string"));
+        assert_eq!(explained(&["--explain"]), None);
+        assert!(refusal(&["--explain", "parse/unclosed-strng"]).contains("did you mean parse/unclosed-string?"));
+        assert!(refusal(&["--explain", "E0308"]).contains("lists them"));
+        assert!(refusal(&["--explain", "parse/unclosed-string", "-g"]).contains("cannot be used with"));
     }
 
     #[test]

@@ -7,20 +7,25 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use annotate_snippets::renderer::DecorStyle;
-use annotate_snippets::{
-    Annotation, AnnotationKind, Element, Group, Level, Renderer, Snippet, normalize_untrusted_str,
-};
+use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet, normalize_untrusted_str};
 use shared::diagnostic::{Diagnostic, Label, Note, Report, Severity, Source, SourceId};
 
 use crate::error::Error;
+use color::Colors;
+
+pub mod color;
+
+pub mod explain;
 
 pub mod passes;
+
+mod repeated;
 
 /// How texts look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Look {
-    /// With colours.
-    pub color: bool,
+    /// With colours, and which.
+    pub colors: Option<Colors>,
     /// Without warnings.
     pub hide_warnings: bool,
 }
@@ -28,15 +33,17 @@ pub struct Look {
 /// Diagnostics of one report that are shown. After so many a person mends the first and asks again.
 const DIAGNOSTICS_SHOWN_MAX: usize = 100;
 
-/// Every diagnostic of a report with its places in the script, a blank line after each.
+/// Every diagnostic of a report with its places in the script, a blank line after each. What is said more than once is shown
+/// once.
 #[must_use]
 pub fn report(report: &Report, look: Look) -> String {
     let sources: Vec<Source> = report.sources.iter().map(visible_source).collect();
+    let diagnostics = repeated::merged(report);
     let is_shown = |diagnostic: &&Diagnostic| diagnostic.severity == Severity::Error || !look.hide_warnings;
-    let mut shown = report.diagnostics.iter().filter(is_shown);
+    let mut shown = diagnostics.iter().filter(is_shown);
     let mut text = String::new();
     for diagnostic in shown.by_ref().take(DIAGNOSTICS_SHOWN_MAX) {
-        text.push_str(&renderer(look).render(&[group(diagnostic, &sources)]));
+        text.push_str(&self::diagnostic(diagnostic, &sources, look));
         text.push_str("\n\n");
     }
     match shown.count() {
@@ -61,6 +68,14 @@ pub fn refusal(report: &Report, look: Look) -> String {
         counts = format!("{counts}, {}", number(warnings, "warning"));
     }
     format!("{pass}: {counts}")
+}
+
+/// One line that says how to learn more about the first error that there is a page about.
+#[must_use]
+pub fn further_reading(report: &Report) -> Option<String> {
+    let errors = report.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
+    let page = errors.filter_map(|error| shared::diagnostic::explain::page(&error.code)).next()?;
+    Some(format!("For more about an error: tapwire --explain {}", page.code))
 }
 
 /// An error of ours, and what to do about it.
@@ -113,27 +128,28 @@ fn normalize_bidi(text: &str) -> Cow<'_, str> {
 }
 
 fn renderer(look: Look) -> Renderer {
-    let renderer = if look.color { Renderer::styled() } else { Renderer::plain() };
+    let renderer = look.colors.map_or(Renderer::plain(), Colors::renderer);
     renderer.decor_style(DecorStyle::Ascii)
 }
 
-fn group<'a>(diagnostic: &'a Diagnostic, sources: &'a [Source]) -> Group<'a> {
+fn diagnostic(diagnostic: &Diagnostic, sources: &[Source], look: Look) -> String {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
     let title = level.primary_title(plain(&diagnostic.message)).id(plain(&diagnostic.code));
-    let mut group = title.elements(Vec::<Element<'_>>::new());
-    for snippet in snippets(&diagnostic.labels, sources) {
-        group = group.element(snippet);
+    let title = Group::with_title(title);
+    let snippets = snippets(&diagnostic.labels, sources);
+    let notes = diagnostic.notes.iter().map(|note| match note {
+        Note::Note(text) => Level::NOTE.message(plain(text)),
+        Note::Help(text) => Level::HELP.message(plain(text)),
+    });
+    if snippets.is_empty() {
+        return renderer(look).render(&[title.elements(notes)]);
     }
-    for note in &diagnostic.notes {
-        group = group.element(match note {
-            Note::Note(text) => Level::NOTE.message(plain(text)),
-            Note::Help(text) => Level::HELP.message(plain(text)),
-        });
-    }
-    group
+    // The caret has the level's style, which would be that of the title: they are rendered apart, the place as information.
+    let place = Group::with_level(Level::INFO).elements(snippets).elements(notes);
+    format!("{}\n{}", renderer(look).render(&[title]), renderer(look).render(&[place]))
 }
 
 /// A snippet for each source that labels point into, that of the primary label first.
@@ -182,7 +198,7 @@ mod tests {
 
     use super::*;
 
-    const PLAIN: Look = Look { color: false, hide_warnings: false };
+    const PLAIN: Look = Look { colors: None, hide_warnings: false };
 
     fn at(source: u32, start: u32, end: u32) -> Span {
         Span { source: SourceId(source), start, end }
@@ -224,10 +240,26 @@ mod tests {
 
     #[test]
     fn a_flood_is_cut_short() {
-        let diagnostics = vec![Diagnostic::error("parse/x", at(0, 0, 1), "m"); DIAGNOSTICS_SHOWN_MAX + 7];
+        let diagnostic = |n| Diagnostic::error("parse/x", at(0, 0, 1), format!("m{n}"));
+        let diagnostics = (0..DIAGNOSTICS_SHOWN_MAX + 7).map(diagnostic).collect();
         let said = report(&Report { sources: vec![source("a.stp", "x")], diagnostics }, PLAIN);
         assert_eq!(said.matches("error[parse/x]").count(), DIAGNOSTICS_SHOWN_MAX);
         assert!(said.ends_with("and 7 more\n\n"));
+    }
+
+    #[test]
+    fn what_is_said_again_is_shown_once_with_its_places() {
+        let text = "a b\nb a\nc(a)\n";
+        let unknown = |start| Diagnostic::error("parse/x", at(0, start, start + 1), "unknown");
+        let called = |start| unknown(10).also(at(0, start, start + 1), "in the expansion");
+        let shown = |diagnostics| report(&Report { sources: vec![source("a.stp", text)], diagnostics }, PLAIN);
+        let said = shown(vec![unknown(0), unknown(6), unknown(0), unknown(2), unknown(10)]);
+        assert_eq!(said.matches("error[parse/x]").count(), 2, "{said}");
+        assert!(said.contains("1 | a b\n  | ^\n  |\n  = note: the same at 2:3, 3:3\n"), "{said}");
+        let said = shown(vec![called(0), called(2), called(0)]);
+        assert!(said.ends_with("= note: the same at 1:3\n\n"), "{said}");
+        let many = (0..40).map(|n| Diagnostic::error("parse/x", at(0, n % 2 * 6, n % 2 * 6 + 1), "unknown")).collect();
+        assert!(shown(many).ends_with("2:3, 2:3 and 14 more places\n\n"));
     }
 
     #[test]

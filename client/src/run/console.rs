@@ -55,7 +55,8 @@ impl<'a> Console<'a> {
 }
 
 /// A run-time error as SystemTap words it, and the probe point below.
-fn error_text(ir: &Ir, firing: Firing, location: Location, message: &Message) -> BString {
+#[must_use]
+pub fn error_text(ir: &Ir, firing: Firing, location: Location, message: &Message) -> BString {
     let mut text = b"ERROR: ".to_vec();
     match message {
         Message::Format { format, arguments } => {

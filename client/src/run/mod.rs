@@ -23,6 +23,7 @@ use crate::interpret::{Bounds, InterpretError, Message, interpret};
 use crate::load::{LoadError, Loaded, Parameters, load};
 use crate::output::Output;
 use console::Console;
+pub use console::error_text;
 use process::{Command, Process};
 use signals::Signals;
 use world::{HostWorld, set_state};

@@ -215,6 +215,15 @@ fn a_faulty_script_is_shown_with_its_places() {
     expect_snapshot("faulty", &said.shown());
     let said = home.ask(&server, &["-w", "--color=always", "-p1", "-e", "x"]);
     expect_snapshot("faulty_color_w", &said.shown().replace('\u{1b}', "^["));
+    let with_colors = |colors: &str| {
+        let mut command =
+            home.command(&[&format!("--use-server={}", server.address), "--color=always", "-p1", "-e", "x"]);
+        command.env("SYSTEMTAP_COLORS", colors).env("NO_COLOR", "1");
+        home.finish(command).shown()
+    };
+    let colored = with_colors("error=35:warning=36:source=32:caret=07:token=04");
+    expect_snapshot("faulty_colors", &colored.replace('\u{1b}', "^["));
+    assert!(!with_colors("").contains('\u{1b}'));
 }
 
 #[test]

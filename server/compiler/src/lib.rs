@@ -160,7 +160,10 @@ pub fn compile(request: &Request<'_>, world: &dyn World) -> Result<Compilation, 
     world.entered(Stage::Translate);
     let mut ir = match translate::translate(&program, &sources) {
         Ok(ir) => ir,
-        Err(limit) => return Ok(refuse(&sources, diagnostics, "translate/limit", limit.to_string())),
+        Err(refused) => {
+            diagnostics.extend(refused);
+            return Ok(Compilation::Refused(sources.report(diagnostics)));
+        }
     };
     verify(&ir, Stage::Translate)?;
     world.entered(Stage::Optimize);

@@ -1,9 +1,11 @@
 //! Diagnostics as data: what the compiler has to say about a script. The client renders them; nobody parses them.
 //!
 //! A diagnostic is collected, never thrown: one run reports as many as it can. Its code is usable in conversation and never
-//! changes once shipped; `--explain CODE` prints the page of [`codes`].
+//! changes once shipped; `--explain CODE` prints its page of [`explain`].
 
 use serde::{Deserialize, Serialize};
+
+pub mod explain;
 
 /// Everything a compile said, with the sources it speaks of.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,7 +90,7 @@ pub struct Label {
 }
 
 /// A line below the source.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Note {
     /// A fact.
     Note(String),

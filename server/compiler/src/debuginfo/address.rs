@@ -38,16 +38,19 @@ struct Listed {
 
 /// Code of a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct UnitRange {
-    start: u64,
-    end: u64,
+pub(super) struct UnitRange {
+    pub(super) start: u64,
+    pub(super) end: u64,
     /// Where the unit begins in `.debug_info`.
-    unit: usize,
+    pub(super) unit: usize,
 }
 
 impl<'i> Dwarf<'i> {
     /// The unit that the code at `address` belongs to.
     pub(super) fn unit_at(&self, address: u64) -> Result<Option<Rc<Unit<'i>>>, DebuginfoError> {
+        if let Some(index) = self.index {
+            return index.unit_at(address).map(|unit| self.unit(unit)).transpose();
+        }
         let listed = self.listed()?;
         if let Some(unit) = unit_of(&listed.ranges, address) {
             return self.unit(unit).map(Some);
@@ -58,6 +61,16 @@ impl<'i> Dwarf<'i> {
             (None, Some(error)) => Err(error.clone()),
             (None, None) => Ok(None),
         }
+    }
+
+    /// The code of all units, for an index: what is listed, and what is not.
+    pub(super) fn unit_ranges(&self) -> Result<[&[UnitRange]; 2], DebuginfoError> {
+        let listed = self.listed()?;
+        let unlisted = self.unlisted(&listed.units)?;
+        if let Some(error) = &unlisted.unsupported {
+            return Err(error.clone());
+        }
+        Ok([&listed.ranges, &unlisted.ranges])
     }
 
     /// Whether the code at `address` belongs to an entry.

@@ -65,6 +65,11 @@ impl<'a> Image<'a> {
         Ok(Self { object, sections, segments, elf })
     }
 
+    /// How many bytes the file has.
+    pub(super) fn bytes(&self) -> u64 {
+        self.elf.data().len() as u64
+    }
+
     /// The contents of a section; empty where the file has none.
     pub(super) fn data(&self, name: &str) -> Bytes<'_> {
         let data = self.section(name).and_then(|section| section.data.as_deref()).unwrap_or_default();

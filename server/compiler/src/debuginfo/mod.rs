@@ -6,15 +6,18 @@
 //! table, the address ranges of the units, and one unit. The bytes are hostile: cycles, truncation and gigantic counts
 //! end in a [`DebuginfoError`], and every bound stands in [`shared::limits`].
 //!
-//! Three questions search the whole file: which functions match, which unit has an address, which type has a name. An
-//! index that is made once per build id can answer those, and all others stay as they are.
+//! Some questions search the whole file: which functions match, where one was inlined, which unit has an address, which
+//! type, global variable or enumerator has a name. An [`index`] that is made once per build id answers those at once;
+//! without one they take longer, and are answered the same.
 
 use std::fmt;
+use std::ops::Range;
 
 use shared::limits::LimitExceeded;
 use shared::target::{Architecture, BuildId};
 
 use self::elf::Image;
+use self::index::Index;
 use self::unit::Dwarf;
 
 // The file, and how it is walked.
@@ -25,7 +28,10 @@ mod work;
 
 // From a name to a place.
 mod address;
+pub mod index;
+mod inlined;
 mod line;
+mod search;
 mod subprogram;
 
 // From a place to values.
@@ -50,11 +56,17 @@ pub struct Debuginfo<'a>(Opened<'a>);
 self_cell::self_cell!(
     /// The file, and what was read of it, which borrows from the file's expanded sections.
     struct Opened<'a> {
-        owner: Image<'a>,
+        owner: File<'a>,
         #[not_covariant]
         dependent: Dwarf,
     }
 );
+
+/// What answers come from.
+struct File<'a> {
+    image: Image<'a>,
+    index: Option<Index<'a>>,
+}
 
 /// What kind of file it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,6 +133,15 @@ pub enum Refusal {
     Part,
 }
 
+/// An answer to [`Debuginfo::inlined`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InlinedCalls {
+    /// What can be probed, by name, then address.
+    pub found: Vec<Place>,
+    /// Functions that such a call was inlined into that cannot be probed, and why.
+    pub refused: Vec<(Function, Refusal)>,
+}
+
 /// When a probe of a function fires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Moment {
@@ -136,6 +157,8 @@ pub enum Moment {
 pub struct Place {
     /// The function it lies in.
     pub function: Function,
+    /// The function whose inlined call begins here, and whose variables are in scope.
+    pub inlined: Option<String>,
     /// When the probe fires.
     pub moment: Moment,
     /// Where the source declares the function; `None` where no DWARF describes it (assembly).
@@ -146,6 +169,16 @@ pub struct Place {
     pub offset: PlaceOffset,
     /// The subprogram's DIE, an offset into `.debug_info`.
     subprogram: Option<u64>,
+    /// The DIE whose names are in scope, where that is another.
+    scope: Option<u64>,
+}
+
+impl Place {
+    /// The name of the function whose variables are in scope.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.inlined.as_ref().unwrap_or(&self.function.name)
+    }
 }
 
 /// An address that does not depend on where the object is loaded.
@@ -237,6 +270,14 @@ pub enum VariableError {
         /// What there is.
         known: Vec<ScopedVariable>,
     },
+    /// No global variable of that name.
+    #[error("no global variable {name:?}{}", .file.as_ref().map(|file| format!(" in {file}")).unwrap_or_default())]
+    NoGlobal {
+        /// What was asked for.
+        name: String,
+        /// Of which file.
+        file: Option<String>,
+    },
     /// A step to a member that the type does not have.
     #[error("{of} has no member {name:?}")]
     NoMember {
@@ -302,13 +343,23 @@ impl<'a> Debuginfo<'a> {
     /// # Errors
     /// When it is not a 64-bit little-endian ELF file for x86-64, or is a kernel module (ET_REL).
     pub fn open(bytes: &'a [u8]) -> Result<Self, DebuginfoError> {
-        Ok(Self(Opened::new(Image::read(bytes)?, |image| Dwarf::new(image))))
+        Self::open_indexed(bytes, None)
+    }
+
+    /// The same with its index, which makes answers faster and changes none. An index of another file is not used.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_indexed(bytes: &'a [u8], index: Option<Index<'a>>) -> Result<Self, DebuginfoError> {
+        let image = Image::read(bytes)?;
+        let index = index.filter(|index| index.is_of(&image));
+        Ok(Self(Opened::new(File { image, index }, |file| Dwarf::new(file))))
     }
 
     /// What kind of file it is.
     #[must_use]
     pub fn object(&self) -> &Object {
-        &self.0.borrow_owner().object
+        &self.0.borrow_owner().image.object
     }
 
     /// The functions whose name (without clone suffix) or symbol matches `pattern`, a name or a glob
@@ -317,7 +368,7 @@ impl<'a> Debuginfo<'a> {
     /// # Errors
     /// When the symbol table is damaged or missing.
     pub fn functions(&self, pattern: &str) -> Result<Functions, DebuginfoError> {
-        self.ask(|dwarf| Ok(dwarf.symbols()?.functions(pattern)))
+        self.ask(|dwarf| dwarf.functions(pattern))
     }
 
     /// Where to probe `function`: at its first instruction; after the prologue where that is asked for by entry and the
@@ -327,6 +378,14 @@ impl<'a> Debuginfo<'a> {
     /// When the debuginfo is damaged, or the address lies in no segment.
     pub fn place(&self, function: &Function, moment: Moment) -> Result<Place, DebuginfoError> {
         self.ask(|dwarf| dwarf.place(function, moment))
+    }
+
+    /// Where functions were inlined whose name matches `pattern`, a name or a glob.
+    ///
+    /// # Errors
+    /// When the debuginfo is damaged, or more match than a script may probe.
+    pub fn inlined(&self, pattern: &str) -> Result<InlinedCalls, DebuginfoError> {
+        self.ask(|dwarf| dwarf.inlined_calls(pattern))
     }
 
     /// The parameters and locals in scope at `place`, in the order of their declaration, innermost block first; a name
@@ -344,6 +403,23 @@ impl<'a> Debuginfo<'a> {
     /// When there is none, when it has no value at the place, or when the debuginfo is damaged.
     pub fn variable(&self, place: &Place, name: &str) -> Result<Variable, VariableError> {
         self.ask(|dwarf| dwarf.variable(place, name))
+    }
+
+    /// What `@var("name@file")` is: the global variable that the file defines, or any file where none is named. The file
+    /// may be a glob, and leave out leading directories.
+    ///
+    /// # Errors
+    /// When there is none, or when the debuginfo is damaged.
+    pub fn global(&self, name: &str, file: Option<&str>) -> Result<Variable, VariableError> {
+        self.ask(|dwarf| dwarf.global_variable(name, file))
+    }
+
+    /// What `@enum("NAME")` is: an enumerator, of whichever enumeration at the top level of a unit has it first.
+    ///
+    /// # Errors
+    /// When the debuginfo is damaged.
+    pub fn enumerator(&self, name: &str) -> Result<Option<Variable>, DebuginfoError> {
+        self.ask(|dwarf| dwarf.enumerator_named(name))
     }
 
     /// What `$return` is when the function of `place` returns: registers are those of the return.
@@ -388,7 +464,8 @@ impl<'a> Debuginfo<'a> {
     }
 
     /// A type by its C name, as `@cast` has it: `task_struct`, `struct file`, `unsigned int`, `char *`, `foo_t`. A name
-    /// without a keyword is looked up as typedef or base type, then as struct, union and enum. `None`: there is none.
+    /// without a keyword is that of a typedef, base type, struct, union or enum, in this order if the first unit that has
+    /// one has several. `None`: there is none.
     ///
     /// `@cast(x, "task_struct")` is a [`Variable`] of this type at `Location::Memory(Expr::Given(0))`.
     ///
@@ -453,6 +530,30 @@ impl<'a> Debuginfo<'a> {
     /// When the debuginfo is damaged.
     pub fn line(&self, pc: u64) -> Result<Option<SourceLine>, DebuginfoError> {
         self.ask(|dwarf| dwarf.line(pc))
+    }
+
+    /// How many units there are, for [`Self::index_part`].
+    ///
+    /// # Errors
+    /// When the debuginfo is damaged.
+    pub fn unit_count(&self) -> Result<usize, DebuginfoError> {
+        self.ask(|dwarf| dwarf.unit_offsets().map(<[usize]>::len))
+    }
+
+    /// What the units of these numbers have to say to an index. Takes long; the units may be divided in any way.
+    ///
+    /// # Errors
+    /// When the debuginfo is damaged, or of a kind that cannot be indexed.
+    pub fn index_part(&self, units: Range<usize>) -> Result<index::Part, DebuginfoError> {
+        self.ask(|dwarf| dwarf.index_part(units))
+    }
+
+    /// The file of the index that parts make which together have all units.
+    ///
+    /// # Errors
+    /// When the debuginfo is damaged, of a kind that cannot be indexed, or parts are missing.
+    pub fn index_file(&self, parts: Vec<index::Part>) -> Result<Vec<u8>, DebuginfoError> {
+        self.ask(|dwarf| dwarf.index_file(parts))
     }
 
     /// A question begins.

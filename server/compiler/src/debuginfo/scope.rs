@@ -7,9 +7,16 @@ use gimli::{AttributeValue, DwTag};
 use shared::limits::{DEBUGINFO_CHAIN_MAX, LimitExceeded};
 
 use super::expression::{NoLocation, Scene};
-use super::symbol::data_symbol;
+use super::search::is_definition;
 use super::unit::{Die, Dwarf};
 use super::{Availability, DebuginfoError, Expr, Location, Place, Role, ScopedVariable, Variable, VariableError};
+
+/// What the locations of variables that move depend on.
+#[derive(Clone, Copy)]
+struct Moving {
+    pc: u64,
+    entry_pc: u64,
+}
 
 /// A name that a block declares.
 struct Binding<'i> {
@@ -20,10 +27,10 @@ struct Binding<'i> {
 
 impl<'i> Dwarf<'i> {
     pub(super) fn variables(&self, place: &Place) -> Result<Vec<ScopedVariable>, DebuginfoError> {
-        let Some(subprogram) = self.subprogram_of(place)? else { return Ok(Vec::new()) };
+        let Some((scope, subprogram)) = self.scope_of(place)? else { return Ok(Vec::new()) };
         let mut variables = Vec::new();
-        for binding in self.bindings(&subprogram, place.pc)? {
-            let availability = match self.location(&binding.die, Some(&subprogram), place) {
+        for binding in self.bindings(&scope, place.pc)? {
+            let availability = match self.location(&binding.die, Some(&subprogram), place.into()) {
                 Ok(_) => Availability::Here,
                 Err(NoLocation::OptimisedOut) => Availability::OptimisedOut,
                 Err(NoLocation::Unsupported(why)) => Availability::Unsupported(why),
@@ -36,31 +43,64 @@ impl<'i> Dwarf<'i> {
     }
 
     pub(super) fn variable(&self, place: &Place, name: &str) -> Result<Variable, VariableError> {
-        let function = || place.function.name.clone();
-        let subprogram =
-            self.subprogram_of(place)?.ok_or_else(|| VariableError::NotDescribed { function: function() })?;
-        if let Some(binding) = self.bindings(&subprogram, place.pc)?.into_iter().find(|binding| binding.name == name) {
+        let function = || place.name().to_owned();
+        let (scope, subprogram) =
+            self.scope_of(place)?.ok_or_else(|| VariableError::NotDescribed { function: function() })?;
+        if let Some(binding) = self.bindings(&scope, place.pc)?.into_iter().find(|binding| binding.name == name) {
             return self.located(&binding.die, Some(&subprogram), place, name);
         }
-        let root = self.root(&subprogram.unit)?;
+        let root = self.root(&scope.unit)?;
         if let Some(global) = self.global(&root, name)? {
             return self.located(&global, None, place, name);
         }
-        if let Some(enumerator) = self.enumerator(&root, name)? {
-            return Ok(enumerator);
+        let mut types = self.children(&root)?;
+        while let Some(enumeration) = types.next_of(|tag| tag == dw::DW_TAG_enumeration_type)? {
+            if let Some(enumerator) = self.enumerator_of(&enumeration, name)? {
+                return Ok(enumerator);
+            }
         }
         let (name, function, known) = (name.to_owned(), function(), self.variables(place)?);
-        Err(if self.is_elsewhere(&subprogram, &name, 0)? {
+        Err(if self.is_elsewhere(&scope, &name, 0)? {
             VariableError::NotInScope { name, function, known }
         } else {
             VariableError::Unknown { name, function, known }
         })
     }
 
+    /// What `@var("name@file")` is: a global variable of whichever unit defines it.
+    pub(super) fn global_variable(&self, name: &str, file: Option<&str>) -> Result<Variable, VariableError> {
+        let unknown = || VariableError::NoGlobal { name: name.to_owned(), file: file.map(str::to_owned) };
+        let die = self.find_global(name, file)?.ok_or_else(unknown)?;
+        match self.location(&die, None, Moving::NOWHERE) {
+            Ok(location) => Ok(Variable { type_id: self.type_id(&die)?, location, bits: None }),
+            Err(NoLocation::Debuginfo(error)) => Err(error.into()),
+            Err(NoLocation::Unsupported(why)) => Err(cannot_be_had(name, &why)),
+            Err(NoLocation::OptimisedOut) => Err(unknown()),
+        }
+    }
+
+    /// What `@enum("NAME")` is: an enumerator of whichever unit has it first.
+    pub(super) fn enumerator_named(&self, name: &str) -> Result<Option<Variable>, DebuginfoError> {
+        match self.find_enumeration(name)? {
+            Some(enumeration) => self.enumerator_of(&enumeration, name),
+            None => Ok(None),
+        }
+    }
+
     /// The subprogram of a place.
     pub(super) fn subprogram_of(&self, place: &Place) -> Result<Option<Die<'i>>, DebuginfoError> {
         let die = place.subprogram.map(|offset| self.die_at(offset)).transpose()?;
         Ok(die.filter(|die| die.tag() == dw::DW_TAG_subprogram))
+    }
+
+    /// The entry whose names are in scope at a place, and the subprogram whose frame it uses.
+    fn scope_of(&self, place: &Place) -> Result<Option<(Die<'i>, Die<'i>)>, DebuginfoError> {
+        let Some(subprogram) = self.subprogram_of(place)? else { return Ok(None) };
+        let scope = match place.scope {
+            Some(offset) => self.die_at(offset)?,
+            None => subprogram.clone(),
+        };
+        Ok(Some((scope, subprogram)))
     }
 
     fn located(
@@ -70,22 +110,20 @@ impl<'i> Dwarf<'i> {
         place: &Place,
         name: &str,
     ) -> Result<Variable, VariableError> {
-        match self.location(die, subprogram, place) {
+        match self.location(die, subprogram, place.into()) {
             Ok(location) => Ok(Variable { type_id: self.type_id(die)?, location, bits: None }),
             Err(NoLocation::Debuginfo(error)) => Err(error.into()),
-            Err(NoLocation::Unsupported(why)) => {
-                Err(VariableError::Unsupported(format!("the value of variable {name:?} cannot be had: {why}")))
-            }
+            Err(NoLocation::Unsupported(why)) => Err(cannot_be_had(name, &why)),
             Err(NoLocation::OptimisedOut) => Err(VariableError::OptimisedOut {
                 name: name.to_owned(),
-                function: place.function.name.clone(),
+                function: place.name().to_owned(),
                 known: self.variables(place)?,
             }),
         }
     }
 
-    /// Where a variable is at a place.
-    fn location(&self, die: &Die<'i>, subprogram: Option<&Die<'i>>, place: &Place) -> Result<Location, NoLocation> {
+    /// Where a variable is.
+    fn location(&self, die: &Die<'i>, subprogram: Option<&Die<'i>>, moving: Moving) -> Result<Location, NoLocation> {
         if let Some((owner, value)) = self.inherited(die, dw::DW_AT_const_value)? {
             return match value {
                 AttributeValue::Block(bytes) => Ok(Location::of_bytes(bytes.slice())),
@@ -100,7 +138,8 @@ impl<'i> Dwarf<'i> {
         let Some((owner, value)) = self.inherited(die, dw::DW_AT_location)? else {
             return self.symbol_location(die);
         };
-        let scene = Scene { die: &owner, subprogram, pc: place.pc, entry_pc: place.function.address, nesting: 0 };
+        let Moving { pc, entry_pc } = moving;
+        let scene = Scene { die: &owner, subprogram, pc, entry_pc, nesting: 0 };
         let expression = match value {
             AttributeValue::Exprloc(expression) => expression,
             list => self.listed_expression(die, &owner, list, scene)?.ok_or(NoLocation::OptimisedOut)?,
@@ -114,7 +153,7 @@ impl<'i> Dwarf<'i> {
             return Err(NoLocation::OptimisedOut);
         }
         let Some(name) = self.name(die)? else { return Err(NoLocation::OptimisedOut) };
-        let address = data_symbol(self.image, &name, &self.work)?;
+        let address = self.data_symbol(&name)?;
         address.map(|address| Location::Memory(Expr::Address(address))).ok_or(NoLocation::OptimisedOut)
     }
 
@@ -204,7 +243,7 @@ impl<'i> Dwarf<'i> {
         let mut children = self.children(root)?;
         while let Some(child) = children.next_of(|tag| tag == dw::DW_TAG_variable)? {
             if self.name(&child)?.as_deref() == Some(name) {
-                if child.has(dw::DW_AT_location) || child.has(dw::DW_AT_const_value) {
+                if is_definition(&child) {
                     return Ok(Some(child));
                 }
                 declared.get_or_insert(child);
@@ -213,20 +252,33 @@ impl<'i> Dwarf<'i> {
         Ok(declared)
     }
 
-    fn enumerator(&self, root: &Die<'i>, name: &str) -> Result<Option<Variable>, DebuginfoError> {
-        let mut types = self.children(root)?;
-        while let Some(enumeration) = types.next_of(|tag| tag == dw::DW_TAG_enumeration_type)? {
-            let mut enumerators = self.children(&enumeration)?;
-            while let Some(enumerator) = enumerators.next_of(|tag| tag == dw::DW_TAG_enumerator)? {
-                if self.name(&enumerator)?.as_deref() == Some(name) {
-                    let value = self.enumerator_value(&enumerator).cast_unsigned();
-                    let location = Location::Value(Expr::Constant(value));
-                    return Ok(Some(Variable { type_id: self.own_type_id(&enumeration), location, bits: None }));
-                }
+    /// The value of a name of an enumeration.
+    pub(super) fn enumerator_of(&self, enumeration: &Die<'i>, name: &str) -> Result<Option<Variable>, DebuginfoError> {
+        let mut enumerators = self.children(enumeration)?;
+        while let Some(enumerator) = enumerators.next_of(|tag| tag == dw::DW_TAG_enumerator)? {
+            if self.name(&enumerator)?.as_deref() == Some(name) {
+                let value = self.enumerator_value(&enumerator).cast_unsigned();
+                let location = Location::Value(Expr::Constant(value));
+                return Ok(Some(Variable { type_id: self.own_type_id(enumeration), location, bits: None }));
             }
         }
         Ok(None)
     }
+}
+
+impl Moving {
+    /// For what is at one place all the time.
+    const NOWHERE: Self = Self { pc: 0, entry_pc: 0 };
+}
+
+impl From<&Place> for Moving {
+    fn from(place: &Place) -> Self {
+        Self { pc: place.pc, entry_pc: place.function.address }
+    }
+}
+
+fn cannot_be_had(name: &str, why: &str) -> VariableError {
+    VariableError::Unsupported(format!("the value of variable {name:?} cannot be had: {why}"))
 }
 
 fn role(tag: DwTag) -> Option<Role> {

@@ -1,11 +1,10 @@
 //! Types by name: how `stap -L` spells them, and which type a name means.
 
-use bstr::ByteSlice as _;
+use gimli::DwTag;
 use gimli::constants as dw;
-use gimli::{AttributeValue, DebugStrOffset, DwTag, Reader as _, Section as _};
 use shared::limits::{DEBUGINFO_CHAIN_MAX, DEBUGINFO_NAME_BYTES_MAX, LimitExceeded};
 
-use super::unit::{Die, Dwarf};
+use super::unit::Dwarf;
 use super::{DebuginfoError, Qualifier, StructKind, Type, TypeId};
 
 /// What can have a name that a script may use.
@@ -18,13 +17,7 @@ const NAMED_TYPES: [DwTag; 6] = [
     dw::DW_TAG_enumeration_type,
 ];
 
-/// How far `.debug_info` is searched for one mention of a name before it is searched for the next.
-const SEARCH_WINDOW_BYTES: usize = 1 << 20;
-
-/// How many mentions are searched for. A short name is the end of many others.
-const MENTIONS_MAX: usize = 64;
-
-impl<'i> Dwarf<'i> {
+impl Dwarf<'_> {
     pub(super) fn type_name(&self, id: TypeId) -> Result<String, DebuginfoError> {
         let mut name = String::new();
         self.spell(id, 0, &mut name)?;
@@ -64,49 +57,6 @@ impl<'i> Dwarf<'i> {
             StructKind::Union => &[dw::DW_TAG_union_type],
         };
         self.find_type(tags, name)
-    }
-
-    /// The first definition of a type at the top level of a unit.
-    fn find_type(&self, tags: &[DwTag], name: &str) -> Result<Option<TypeId>, DebuginfoError> {
-        let key = (tags.first().map_or(0, |tag| tag.0), name.to_owned());
-        if let Some(found) = self.types.borrow().get(&key) {
-            return Ok(*found);
-        }
-        let found = self.search_units(tags, name)?;
-        self.types.borrow_mut().insert(key, found);
-        Ok(found)
-    }
-
-    fn search_units(&self, tags: &[DwTag], name: &str) -> Result<Option<TypeId>, DebuginfoError> {
-        let spelled = Spelled::new(self, name)?;
-        let mut from = 0;
-        while let Some(offset) = spelled.next_mention(self, from)? {
-            let unit = match self.unit_around(offset) {
-                Ok(Some(unit)) => unit,
-                Ok(None) => return Ok(None),
-                Err(DebuginfoError::Unsupported(_)) => {
-                    from = self.unit_after(offset)?;
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            let mut children = self.children(&self.root(&unit)?)?;
-            while let Some(child) = children.next_of(|tag| tags.contains(&tag))? {
-                if self.is_named(&child, name, &spelled.offsets)? && !child.has(dw::DW_AT_declaration) {
-                    return Ok(Some(self.own_type_id(&child)));
-                }
-            }
-            from = unit.end();
-        }
-        Ok(None)
-    }
-
-    fn is_named(&self, die: &Die<'i>, name: &str, spellings: &[usize]) -> Result<bool, DebuginfoError> {
-        match die.value(dw::DW_AT_name) {
-            None => Ok(false),
-            Some(AttributeValue::DebugStrRef(DebugStrOffset(offset))) => Ok(spellings.binary_search(&offset).is_ok()),
-            Some(value) => Ok(self.string(&die.unit, value)? == name),
-        }
     }
 
     fn spell(&self, id: TypeId, depth: usize, text: &mut String) -> Result<(), DebuginfoError> {
@@ -169,51 +119,6 @@ impl<'i> Dwarf<'i> {
         }
         text.push(')');
         Ok(())
-    }
-}
-
-/// How `.debug_info` may mention a name, so that units that do not are never read.
-struct Spelled {
-    /// Where in `.debug_str` the name stands: also as the end of another, as linkers share tails.
-    offsets: Vec<usize>,
-    /// The bytes of a mention; any of them.
-    mentions: Vec<Vec<u8>>,
-    /// Names are also mentioned by their number in a table, or there are too many to search for: any unit may have it.
-    countless: bool,
-}
-
-impl Spelled {
-    fn new(dwarf: &Dwarf<'_>, name: &str) -> Result<Self, DebuginfoError> {
-        let strings = dwarf.sections.debug_str.reader();
-        dwarf.work.charge(strings.len() / 16)?;
-        let text = [name.as_bytes(), b"\0"].concat();
-        let offsets: Vec<usize> = strings.slice().find_iter(&text).collect();
-        // DW_FORM_strp has 4 bytes, and the same 4 in front in the 64-bit format.
-        let mut mentions: Vec<Vec<u8>> = offsets.iter().map(|&offset| offset.to_le_bytes()[..4].to_vec()).collect();
-        mentions.push(text);
-        let countless = !dwarf.sections.debug_str_offsets.reader().is_empty() || mentions.len() > MENTIONS_MAX;
-        Ok(Self { offsets, mentions, countless })
-    }
-
-    /// The next place of `.debug_info` at or after `from` that may mention the name.
-    fn next_mention(&self, dwarf: &Dwarf<'_>, mut from: usize) -> Result<Option<usize>, DebuginfoError> {
-        let info = dwarf.sections.debug_info.reader().slice();
-        if self.countless {
-            return Ok((from < info.len()).then_some(from));
-        }
-        while let Some(rest) = info.get(from..).filter(|rest| !rest.is_empty()) {
-            let mut nearest = None;
-            for mention in &self.mentions {
-                let window = &rest[..rest.len().min(nearest.unwrap_or(SEARCH_WINDOW_BYTES) + mention.len() - 1)];
-                dwarf.work.charge(window.len() / 16)?;
-                nearest = window.find(mention).or(nearest);
-            }
-            if let Some(nearest) = nearest {
-                return Ok(Some(from + nearest));
-            }
-            from += SEARCH_WINDOW_BYTES.min(rest.len());
-        }
-        Ok(None)
     }
 }
 

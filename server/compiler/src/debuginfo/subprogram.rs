@@ -8,56 +8,103 @@ use gimli::{AttributeValue, DwTag};
 use shared::limits::{DEBUGINFO_CHAIN_MAX, DEBUGINFO_RANGES_MAX, LimitExceeded};
 
 use super::unit::{Die, Dwarf, Unit, keep};
-use super::{DebuginfoError, Function, Moment, ObjectKind, Place, PlaceOffset, SourceLine};
+use super::{DebuginfoError, Function, Moment, ObjectKind, Place, PlaceOffset, SourceLine, index};
 
 /// Code of a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct SubprogramRange {
-    start: u64,
-    end: u64,
-    entry: UnitOffset,
+    pub(super) start: u64,
+    pub(super) end: u64,
+    pub(super) entry: UnitOffset,
+}
+
+/// What DWARF says of a function.
+struct Described {
+    /// Of its entry.
+    offset: u64,
+    declaration: Option<SourceLine>,
 }
 
 impl<'i> Dwarf<'i> {
     pub(super) fn place(&self, function: &Function, moment: Moment) -> Result<Place, DebuginfoError> {
-        let subprogram = self.subprogram_at(function.address)?;
-        let (mut pc, mut declaration) = (function.address, None);
-        if let Some(subprogram) = &subprogram {
-            declaration = self.declaration(subprogram)?;
-            if moment == Moment::Entry && self.parameters_need_prologue(subprogram)? {
-                let end = function.address.saturating_add(function.size);
-                pc = self.prologue_end(&subprogram.unit, function.address, end)?.unwrap_or(pc);
+        let described = self.described_at(function.address)?;
+        let (mut pc, mut declaration, mut subprogram) = (function.address, None, None);
+        if let Some(described) = described {
+            (declaration, subprogram) = (described.declaration, Some(described.offset));
+            if moment == Moment::Entry && self.image.object.kind != ObjectKind::Kernel {
+                pc = self.after_prologue(&self.die_at(described.offset)?, function)?;
             }
         }
-        let offset = match self.image.object.kind {
-            ObjectKind::Kernel => PlaceOffset::FromStext(self.symbols()?.offset_from_stext(pc)?),
-            _ => self.image.file_offset(pc)?,
-        };
-        let subprogram = subprogram.map(|die| die.offset());
-        Ok(Place { function: function.clone(), moment, declaration, pc, offset, subprogram })
+        let offset = self.place_offset(pc)?;
+        Ok(Place {
+            function: function.clone(),
+            inlined: None,
+            moment,
+            declaration,
+            pc,
+            offset,
+            subprogram,
+            scope: None,
+        })
+    }
+
+    /// An address as whoever attaches needs it.
+    pub(super) fn place_offset(&self, pc: u64) -> Result<PlaceOffset, DebuginfoError> {
+        match self.image.object.kind {
+            ObjectKind::Kernel => Ok(PlaceOffset::FromStext(self.offset_from_stext(pc)?)),
+            _ => self.image.file_offset(pc),
+        }
     }
 
     /// The subprogram whose code holds `address`.
-    fn subprogram_at(&self, address: u64) -> Result<Option<Die<'i>>, DebuginfoError> {
+    pub(super) fn subprogram_at(&self, address: u64) -> Result<Option<Die<'i>>, DebuginfoError> {
+        self.subprogram_offset(address)?.map(|offset| self.die_at(offset)).transpose()
+    }
+
+    fn subprogram_offset(&self, address: u64) -> Result<Option<u64>, DebuginfoError> {
+        if let Some(index) = self.index {
+            return Ok(index.subprogram_at(address).map(|subprogram| subprogram.die));
+        }
         let Some(unit) = self.unit_at(address)? else { return Ok(None) };
         let ranges = self.subprograms(&unit)?;
         let after = ranges.partition_point(|range| range.start <= address);
-        match after.checked_sub(1).and_then(|index| ranges.get(index)) {
-            Some(range) if address < range.end => self.die(&unit, range.entry).map(Some),
-            _ => Ok(None),
-        }
+        let range = after.checked_sub(1).and_then(|index| ranges.get(index)).filter(|range| address < range.end);
+        Ok(range.map(|range| (unit.offset() + range.entry.0) as u64))
     }
 
-    fn declaration(&self, subprogram: &Die<'i>) -> Result<Option<SourceLine>, DebuginfoError> {
-        let Some(file) = self.declaration_file(subprogram)? else { return Ok(None) };
-        let line = self.inherited(subprogram, dw::DW_AT_decl_line)?.and_then(|(_, line)| line.udata_value());
+    fn described_at(&self, address: u64) -> Result<Option<Described>, DebuginfoError> {
+        if let Some(index) = self.index {
+            let described = |subprogram: index::Subprogram| Described {
+                offset: subprogram.die,
+                declaration: index.declaration(&subprogram),
+            };
+            return Ok(index.subprogram_at(address).map(described));
+        }
+        let Some(subprogram) = self.subprogram_at(address)? else { return Ok(None) };
+        Ok(Some(Described { offset: subprogram.offset(), declaration: self.declaration(&subprogram)? }))
+    }
+
+    /// Where the source declares what an entry describes.
+    pub(super) fn declaration(&self, die: &Die<'i>) -> Result<Option<SourceLine>, DebuginfoError> {
+        let Some(file) = self.declaration_file(die)? else { return Ok(None) };
+        let line = self.inherited(die, dw::DW_AT_decl_line)?.and_then(|(_, line)| line.udata_value());
         Ok(line.map(|line| SourceLine { file, line }))
+    }
+
+    /// Where a function's parameters are in their places.
+    fn after_prologue(&self, subprogram: &Die<'i>, function: &Function) -> Result<u64, DebuginfoError> {
+        let start = function.address;
+        if !self.parameters_need_prologue(subprogram)? {
+            return Ok(start);
+        }
+        let end = start.saturating_add(function.size);
+        Ok(self.prologue_end(&subprogram.unit, start, end)?.unwrap_or(start))
     }
 
     /// Whether the prologue puts parameters where the debuginfo says that they always are. Only unoptimised code does
     /// that: for optimised code, compilers list where a parameter is from the first instruction on.
     fn parameters_need_prologue(&self, subprogram: &Die<'i>) -> Result<bool, DebuginfoError> {
-        if self.image.object.kind == ObjectKind::Kernel || self.is_optimised(&subprogram.unit)? {
+        if self.is_optimised(&subprogram.unit)? {
             return Ok(false);
         }
         let mut needed = false;
@@ -82,7 +129,7 @@ impl<'i> Dwarf<'i> {
     }
 
     /// The code of all functions of a unit, sorted.
-    fn subprograms<'u>(&self, unit: &'u Rc<Unit<'i>>) -> Result<&'u [SubprogramRange], DebuginfoError> {
+    pub(super) fn subprograms<'u>(&self, unit: &'u Rc<Unit<'i>>) -> Result<&'u [SubprogramRange], DebuginfoError> {
         let read = || {
             let mut ranges = Vec::new();
             self.collect_subprograms(&self.root(unit)?, 0, &mut ranges)?;

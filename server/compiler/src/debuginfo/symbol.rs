@@ -10,7 +10,7 @@ use shared::limits::DEBUGINFO_NAME_BYTES_MAX;
 use shared::target::{glob_matches, is_glob};
 
 use super::elf::Image;
-use super::unit::damaged;
+use super::unit::{Dwarf, damaged, keep};
 use super::work::Work;
 use super::{DebuginfoError, Function, Functions, ObjectKind, Refusal};
 
@@ -34,6 +34,23 @@ const BLOCKLIST_ENTRY: &str = "_kbl_addr_";
 /// What was found in the symbol table.
 pub(super) struct Symbols<'i> {
     functions: Vec<FunctionSymbol<'i>>,
+    refusals: Refusals<'i>,
+}
+
+/// A function's symbol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FunctionSymbol<'i> {
+    pub(super) symbol: &'i str,
+    pub(super) address: u64,
+    pub(super) size: u64,
+    pub(super) binding: u8,
+    /// Why the kernel refuses probes in it, as far as it was looked at.
+    pub(super) refusal: Option<Refusal>,
+}
+
+/// What the kernel refuses probes by.
+#[derive(Default)]
+struct Refusals<'i> {
     /// Symbols that mark places of the kernel.
     marks: BTreeMap<&'i str, u64>,
     /// Functions that say of themselves that they must not be probed.
@@ -42,22 +59,10 @@ pub(super) struct Symbols<'i> {
     ftrace_locations: Vec<u64>,
 }
 
-struct FunctionSymbol<'i> {
-    symbol: &'i str,
-    address: u64,
-    size: u64,
-    binding: u8,
-    init: bool,
-}
-
 impl<'i> Symbols<'i> {
     pub(super) fn read(image: &'i Image<'_>, work: &Work) -> Result<Self, DebuginfoError> {
-        let mut symbols = Self {
-            functions: Vec::new(),
-            marks: BTreeMap::new(),
-            blocklisted: BTreeSet::new(),
-            ftrace_locations: Vec::new(),
-        };
+        let mut functions = Vec::new();
+        let mut refusals = Refusals::default();
         if image.symbol_table().len() <= 1 {
             return Err(DebuginfoError::Elf("it has no symbols".to_owned()));
         }
@@ -66,36 +71,51 @@ impl<'i> Symbols<'i> {
         for symbol in image.symbol_table().iter() {
             let name = symbol_name(names, symbol, work)?;
             if symbol.st_type() == elf::STT_FUNC {
-                symbols.functions.extend(FunctionSymbol::new(image, symbol, text(name)));
+                functions.extend(FunctionSymbol::new(image, symbol, text(name)));
             } else if kernel && name.starts_with(BLOCKLIST_ENTRY.as_bytes()) {
-                symbols.blocklisted.insert(text(&name[BLOCKLIST_ENTRY.len()..]));
+                refusals.blocklisted.insert(text(&name[BLOCKLIST_ENTRY.len()..]));
             } else if kernel && symbol.st_type() == elf::STT_NOTYPE && is_mark(name) {
-                symbols.marks.insert(text(name), symbol.st_value(LittleEndian));
+                refusals.marks.insert(text(name), symbol.st_value(LittleEndian));
             }
         }
-        symbols.ftrace_locations = symbols.read_ftrace_locations(image).unwrap_or_default();
-        Ok(symbols)
+        refusals.ftrace_locations = refusals.read_ftrace_locations(image).unwrap_or_default();
+        Ok(Self { functions, refusals })
     }
 
-    /// The distance of a kernel address from `_stext`.
-    pub(super) fn offset_from_stext(&self, address: u64) -> Result<u64, DebuginfoError> {
-        let stext = self.marks.get("_stext").ok_or_else(|| damaged("the kernel has no symbol _stext"))?;
-        address.checked_sub(*stext).ok_or_else(|| damaged("an address lies before _stext"))
+    /// The functions for which that holds, and why they cannot be probed.
+    pub(super) fn functions(
+        &self,
+        holds: impl Fn(&FunctionSymbol<'i>) -> bool,
+    ) -> impl Iterator<Item = FunctionSymbol<'i>> {
+        let chosen = self.functions.iter().filter(move |function| holds(function));
+        chosen.map(|function| FunctionSymbol { refusal: self.refusals.of(function), ..*function })
     }
 
+    /// Where the kernel begins.
+    pub(super) fn stext(&self) -> Option<u64> {
+        self.refusals.marks.get("_stext").copied()
+    }
+}
+
+impl Dwarf<'_> {
     /// The functions that match.
-    pub(super) fn functions(&self, pattern: &str) -> Functions {
+    pub(super) fn functions(&self, pattern: &str) -> Result<Functions, DebuginfoError> {
         let glob = is_glob(pattern);
-        let is_meant = |function: &&FunctionSymbol<'_>| match glob {
-            true => glob_matches(pattern, function.name()) || glob_matches(pattern, function.symbol),
-            false => function.symbol.starts_with(pattern) && (function.symbol == pattern || function.name() == pattern),
+        let plain = pattern.find(['*', '?', '[']).map_or(pattern, |special| &pattern[..special]);
+        let matches = |name: &str| if glob { glob_matches(pattern, name) } else { name == pattern };
+        let is_meant = |function: &FunctionSymbol<'_>| {
+            function.symbol.starts_with(plain) && (matches(function.symbol) || matches(function.name()))
         };
-        let mut matches: Vec<&FunctionSymbol<'_>> = self.functions.iter().filter(is_meant).collect();
-        matches.sort_by_key(|function| function.precedence());
+        let mut matches: Vec<FunctionSymbol<'_>> = match self.index {
+            Some(index) if glob => index.symbols().filter(is_meant).collect(),
+            Some(index) => index.symbols_named(pattern).filter(is_meant).collect(),
+            None => self.symbols()?.functions(is_meant).collect(),
+        };
+        matches.sort_by_key(FunctionSymbol::precedence);
         matches.dedup_by_key(|function| function.address);
         let mut functions = Functions::default();
         for function in matches {
-            match self.refusal(function) {
+            match function.refusal {
                 None if function.is_part() && function.symbol != pattern => {
                     functions.refused.push((function.to_function(), Refusal::Part));
                 }
@@ -105,17 +125,52 @@ impl<'i> Symbols<'i> {
         }
         functions.found.sort();
         functions.refused.sort();
-        functions
+        Ok(functions)
     }
 
-    fn refusal(&self, function: &FunctionSymbol<'_>) -> Option<Refusal> {
+    /// The function whose code begins at an address.
+    pub(super) fn function_at(&self, address: u64) -> Result<Option<FunctionSymbol<'_>>, DebuginfoError> {
+        if let Some(index) = self.index {
+            return Ok(index.symbol_at(address));
+        }
+        let here = self.symbols()?.functions(|function| function.address == address);
+        Ok(here.min_by_key(FunctionSymbol::precedence))
+    }
+
+    /// The address of a global variable by its symbol; `None` where there is none, or several.
+    pub(super) fn data_symbol(&self, name: &str) -> Result<Option<u64>, DebuginfoError> {
+        let mut found: BTreeSet<u64> = match self.index {
+            Some(index) => index.data_named(name).collect(),
+            None => self.data()?.iter().filter(|(symbol, _)| *symbol == name).map(|(_, address)| *address).collect(),
+        };
+        Ok(if found.len() == 1 { found.pop_first() } else { None })
+    }
+
+    /// The global variables in the symbol table.
+    pub(super) fn data(&self) -> Result<&[(&str, u64)], DebuginfoError> {
+        keep(&self.data, || data_symbols(self.image, &self.work)).map(Vec::as_slice)
+    }
+
+    /// The distance of a kernel address from `_stext`.
+    pub(super) fn offset_from_stext(&self, address: u64) -> Result<u64, DebuginfoError> {
+        let stext = match self.index {
+            Some(index) => index.stext(),
+            None => self.symbols()?.stext(),
+        };
+        let stext = stext.ok_or_else(|| damaged("the kernel has no symbol _stext"))?;
+        address.checked_sub(stext).ok_or_else(|| damaged("an address lies before _stext"))
+    }
+}
+
+impl Refusals<'_> {
+    fn of(&self, function: &FunctionSymbol<'_>) -> Option<Refusal> {
         let address = function.address;
         let lies_in = |(start, end): &(&str, &str)| match (self.marks.get(start), self.marks.get(end)) {
             (Some(start), Some(end)) => (*start..*end).contains(&address),
             _ => false,
         };
-        if function.init {
-            return Some(Refusal::Init);
+        if function.refusal.is_some() {
+            return function.refusal;
         }
         if self.blocklisted.contains(function.name()) || BLOCKLISTED_RANGES.iter().any(lies_in) {
             return Some(Refusal::Blocklisted);
@@ -141,17 +196,17 @@ impl<'i> Symbols<'i> {
     }
 }
 
-/// The address of a global variable by its symbol; `None` where there is none, or several.
-pub(super) fn data_symbol(image: &Image<'_>, name: &str, work: &Work) -> Result<Option<u64>, DebuginfoError> {
-    let mut found = BTreeSet::new();
+/// The global variables in the symbol table.
+fn data_symbols<'i>(image: &'i Image<'_>, work: &Work) -> Result<Vec<(&'i str, u64)>, DebuginfoError> {
+    let mut data = Vec::new();
     let names = names(image);
     for symbol in image.symbol_table().iter() {
         let is_data = symbol.st_type() == elf::STT_OBJECT && symbol.st_shndx(LittleEndian) != elf::SHN_UNDEF;
-        if is_data && !symbol.is_local() && symbol_name(names, symbol, work)? == name.as_bytes() {
-            found.insert(symbol.st_value(LittleEndian));
+        if is_data && !symbol.is_local() {
+            data.push((text(symbol_name(names, symbol, work)?), symbol.st_value(LittleEndian)));
         }
     }
-    Ok(if found.len() == 1 { found.pop_first() } else { None })
+    Ok(data)
 }
 
 impl<'i> FunctionSymbol<'i> {
@@ -169,12 +224,12 @@ impl<'i> FunctionSymbol<'i> {
             address: symbol.st_value(LittleEndian),
             size: symbol.st_size(LittleEndian),
             binding: symbol.st_bind(),
-            init,
+            refusal: init.then_some(Refusal::Init),
         })
     }
 
     /// Without the suffix of a clone (`.isra.0`) or version (`@@GLIBC_2.34`).
-    fn name(&self) -> &'i str {
+    pub(super) fn name(&self) -> &'i str {
         match self.symbol.get(1..).and_then(|rest| rest.find(['.', '@'])) {
             Some(end) => &self.symbol[..=end],
             None => self.symbol,
@@ -182,17 +237,17 @@ impl<'i> FunctionSymbol<'i> {
     }
 
     /// Whether GCC split it off a function, so that the beginning could be inlined (-fpartial-inlining).
-    fn is_part(&self) -> bool {
+    pub(super) fn is_part(&self) -> bool {
         self.symbol.contains(".part.")
     }
 
     /// Of several symbols at one address, the first: a global one, then one with few underscores.
-    fn precedence(&self) -> (u64, bool, bool, usize, &'i str) {
+    pub(super) fn precedence(&self) -> (u64, bool, bool, usize, &'i str) {
         let underscores = self.symbol.bytes().take_while(|&byte| byte == b'_').count();
         (self.address, self.binding != elf::STB_GLOBAL, self.binding == elf::STB_LOCAL, underscores, self.symbol)
     }
 
-    fn to_function(&self) -> Function {
+    pub(super) fn to_function(self) -> Function {
         Function {
             name: self.name().to_owned(),
             symbol: self.symbol.to_owned(),

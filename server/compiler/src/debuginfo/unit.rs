@@ -17,11 +17,12 @@ use shared::limits::{
 
 use super::address::UnitAddresses;
 use super::elf::{Bytes, Image};
+use super::index::Index;
 use super::line::LineHeader;
 use super::subprogram::SubprogramRange;
 use super::symbol::Symbols;
 use super::work::Work;
-use super::{DebuginfoError, TypeId};
+use super::{DebuginfoError, File, TypeId};
 
 /// The value of an attribute.
 pub(super) type Value<'i> = AttributeValue<Bytes<'i>>;
@@ -31,9 +32,12 @@ type Entry<'i> = gimli::DebuggingInformationEntry<Bytes<'i>>;
 /// The DWARF of a file, and what was read of it so far.
 pub(super) struct Dwarf<'i> {
     pub(super) image: &'i Image<'i>,
+    /// What answers questions that search the whole file, where there is one.
+    pub(super) index: Option<&'i Index<'i>>,
     pub(super) sections: gimli::Dwarf<Bytes<'i>>,
     pub(super) work: Work,
     pub(super) symbols: OnceCell<Symbols<'i>>,
+    pub(super) data: OnceCell<Vec<(&'i str, u64)>>,
     pub(super) addresses: UnitAddresses,
     /// Types that were looked for by kind and name.
     pub(super) types: RefCell<BTreeMap<(u16, String), Option<TypeId>>>,
@@ -65,14 +69,17 @@ pub(super) struct Children<'d, 'i> {
 }
 
 impl<'i> Dwarf<'i> {
-    pub(super) fn new(image: &'i Image<'i>) -> Self {
+    pub(super) fn new(file: &'i File<'_>) -> Self {
+        let image = &file.image;
         let load = |id: gimli::SectionId| Ok::<_, std::convert::Infallible>(image.data(id.name()));
         let Ok(sections) = gimli::Dwarf::load(load);
         Self {
             image,
+            index: file.index.as_ref(),
             sections,
             work: Work::new(),
             symbols: OnceCell::new(),
+            data: OnceCell::new(),
             addresses: UnitAddresses::default(),
             types: RefCell::default(),
             units: RefCell::new(BTreeMap::new()),
@@ -149,6 +156,29 @@ impl<'i> Dwarf<'i> {
         self.die(unit, unit.dwarf.header.root_offset())
     }
 
+    /// Visits all entries of a unit that have a tag, in order, however deep they lie.
+    pub(super) fn each_entry(
+        &self,
+        unit: &Rc<Unit<'i>>,
+        tag: DwTag,
+        visit: &mut dyn FnMut(Die<'i>) -> Result<(), DebuginfoError>,
+    ) -> Result<(), DebuginfoError> {
+        let mut raw = unit.dwarf.entries_raw(None)?;
+        while !raw.is_empty() {
+            let offset = raw.next_offset();
+            let Some(abbreviation) = self.abbreviation(&mut raw)? else { continue };
+            if abbreviation.tag() != tag {
+                raw.skip_attributes(abbreviation.attributes())?;
+                continue;
+            }
+            let mut attributes = Vec::new();
+            raw.read_attributes(abbreviation.attributes(), &mut attributes)?;
+            let entry = Entry::new(abbreviation.tag(), abbreviation.has_children(), attributes, offset);
+            visit(Die { unit: Rc::clone(unit), entry })?;
+        }
+        Ok(())
+    }
+
     pub(super) fn children<'d>(&'d self, die: &Die<'i>) -> Result<Children<'d, 'i>, DebuginfoError> {
         let mut next = Next::Nowhere;
         if die.entry.has_children() {
@@ -202,6 +232,11 @@ impl<'i> Dwarf<'i> {
             Some((die, value)) => self.string(&die.unit, value).map(Some),
             None => Ok(None),
         }
+    }
+
+    /// The name that an entry itself has.
+    pub(super) fn own_name(&self, die: &Die<'i>) -> Result<Option<String>, DebuginfoError> {
+        die.value(dw::DW_AT_name).map(|value| self.string(&die.unit, value)).transpose()
     }
 
     pub(super) fn string(&self, unit: &Unit<'i>, value: Value<'i>) -> Result<String, DebuginfoError> {

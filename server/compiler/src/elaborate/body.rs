@@ -3,7 +3,7 @@
 use shared::abi::format::{Format, Verb};
 use shared::abi::value::Datum;
 use shared::diagnostic::{Diagnostic, Span, similar};
-use shared::ir::{BinaryOp, Order, Relation, UnaryOp};
+use shared::ir::{BinaryOp, Relation, UnaryOp};
 use shared::limits::{MAP_ENTRIES_DEFAULT, MAP_ENTRIES_MAX};
 
 use super::Log;
@@ -11,12 +11,10 @@ use super::declarations::{Callee, Declarations};
 use super::infer::{Locals, Types};
 use super::intrinsic::{Intrinsic, Meaning};
 use super::probe::{Derivation, Resolver};
-use crate::ast::{
-    self, Assign, Binary, Block, ExpressionKind as Tree, Literal, LiteralValue, Print, PrintForm, SortBy, Unary,
-};
+use crate::ast::{self, Assign, Binary, Block, ExpressionKind as Tree, Literal, LiteralValue, Print, PrintForm, Unary};
 use crate::program::{
-    Body, Expression, ExpressionKind, Foreach, Function, FunctionId, Global, GlobalId, Local, LocalId, Place,
-    Statement, StatementKind, Storage, Type, UpdateOp,
+    Body, Content, Expression, ExpressionKind, Foreach, Function, FunctionId, Global, GlobalId, Local, LocalId, Order,
+    Place, Selector, SortBy, Statement, StatementKind, Storage, Type, UpdateOp,
 };
 
 /// The globals, with what they start as.
@@ -37,16 +35,17 @@ pub(super) fn globals(declarations: &Declarations<'_>, types: &Types, log: &mut 
             // An array that is declared with a size but never used has one key of any type.
             let keys: Vec<Type> = slots.keys.iter().map(|&slot| types.of(slot)).collect();
             let keys = if keys.is_empty() { vec![Type::Long] } else { keys };
-            Storage::Array { keys, value, entries_max: entries_max(declaration, log) }
+            let content = Content::Value(value);
+            Storage::Array { keys, content, entries_max: entries_max(declaration, log), wrap: declaration.wrap }
         } else {
             Storage::Scalar(match (&declaration.initial, value) {
                 (Some(Literal { value: LiteralValue::Number(number), .. }), _) => Datum::Long(*number),
                 (Some(Literal { value: LiteralValue::String(string), .. }), _) => Datum::String(string.clone()),
                 (None, Type::String) => Datum::String(Default::default()),
-                (None, Type::Long | Type::Void) => Datum::Long(0),
+                (None, _) => Datum::Long(0),
             })
         };
-        globals.push(Global { name: declaration.name.text.clone(), storage });
+        globals.push(Global { name: declaration.name.text.clone(), span: declaration.name.span, storage });
     }
     globals
 }
@@ -210,7 +209,7 @@ impl Lower<'_, '_, '_> {
             Tree::Index { base, keys } => {
                 let array = self.array(base)?;
                 let keys = self.keys(keys)?;
-                Some(StatementKind::Delete(array, keys))
+                Some(StatementKind::Delete(array, keys.into_iter().map(Selector::Is).collect()))
             }
             Tree::Name(name) => {
                 let Some(global) = self.declarations.global(name).filter(|_| self.locals.index(name).is_none()) else {
@@ -236,7 +235,7 @@ impl Lower<'_, '_, '_> {
         let ty = self.type_of_place(&place);
         let zero = match ty {
             Type::String => ExpressionKind::String(Default::default()),
-            Type::Long | Type::Void => ExpressionKind::Long(0),
+            _ => ExpressionKind::Long(0),
         };
         let kind = ExpressionKind::Assign(place, Box::new(Expression { kind: zero, ty, span }));
         Expression { kind, ty, span }
@@ -266,9 +265,9 @@ impl Lower<'_, '_, '_> {
         let order = match foreach.sort {
             None => Order::Any,
             Some(sort) => match sort.by {
-                SortBy::Key(key) => Order::By { key: Some(key as u8), descending: sort.descending },
-                SortBy::Value => Order::By { key: None, descending: sort.descending },
-                SortBy::Aggregate(_) => {
+                ast::SortBy::Key(key) => Order::By { by: SortBy::Key(key as u8), descending: sort.descending },
+                ast::SortBy::Value => Order::By { by: SortBy::Value, descending: sort.descending },
+                ast::SortBy::Aggregate(_) => {
                     self.not_supported(foreach.over.span, "sorting by an aggregate");
                     Order::Any
                 }
@@ -276,7 +275,7 @@ impl Lower<'_, '_, '_> {
         };
         let limit = foreach.limit.as_ref().map(|limit| self.value(limit));
         let body = self.round(&foreach.body);
-        Some(Foreach { array, keys: keys?, value, order, limit, body })
+        Some(Foreach { array, keys: keys?, value, selection: Vec::new(), order, limit, body })
     }
 
     // Expressions
@@ -316,7 +315,9 @@ impl Lower<'_, '_, '_> {
                 None => return long(0, span),
             },
             Tree::In { keys, array } => match (self.array_named(&array.text, array.span), self.keys(keys)) {
-                (Some(array), Some(keys)) => (ExpressionKind::Contains(array, keys), Type::Long),
+                (Some(array), Some(keys)) => {
+                    (ExpressionKind::Contains(array, keys.into_iter().map(Selector::Is).collect()), Type::Long)
+                }
                 _ => return long(0, span),
             },
             Tree::Call { function, arguments } => return self.call(&function.text, arguments, span),
@@ -352,9 +353,13 @@ impl Lower<'_, '_, '_> {
     fn call(&mut self, name: &str, arguments: &[ast::Expression], span: Span) -> Expression {
         let values = self.values(arguments);
         match self.declarations.callee(name, arguments.len()) {
-            Some(Callee::Function(index)) => {
+            Some(Callee::Functions(overloads)) => {
+                if overloads.len() > 1 {
+                    self.not_supported(span, "a function of which there are several with as many parameters");
+                }
+                let index = overloads[0];
                 let ty = self.types.functions[index].result.map_or(Type::Void, |slot| self.types.of(slot));
-                Expression { kind: ExpressionKind::Call(FunctionId(index), values), ty, span }
+                Expression { kind: ExpressionKind::Call(vec![FunctionId(index)], values), ty, span }
             }
             Some(Callee::Intrinsic(intrinsic)) => intrinsic_call(intrinsic, span),
             // Reported when the calls were collected.
@@ -459,6 +464,7 @@ impl Lower<'_, '_, '_> {
         let slot = match place {
             Place::Local(local) => self.locals.names[local.0].1,
             Place::Global(global) | Place::Element(global, _) => self.types.globals[global.0].value,
+            Place::Memory { .. } | Place::Register(..) => return Type::Long,
         };
         self.types.of(slot)
     }

@@ -14,7 +14,8 @@ pub(super) struct Declarations<'a> {
     pub(super) functions: Vec<&'a FunctionDecl>,
     pub(super) probes: Vec<&'a Probe>,
     global_indices: BTreeMap<&'a str, usize>,
-    function_indices: BTreeMap<(&'a str, usize), usize>,
+    /// By name and number of parameters.
+    function_indices: BTreeMap<&'a str, BTreeMap<usize, Vec<usize>>>,
 }
 
 /// A global and what its uses say of it.
@@ -26,9 +27,10 @@ pub(super) struct GlobalInfo<'a> {
 
 /// What a call calls.
 #[derive(Clone, Copy)]
-pub(super) enum Callee {
-    /// A function of the script, by its index in [`Declarations::functions`].
-    Function(usize),
+pub(super) enum Callee<'d> {
+    /// Functions of the script, by their indices in [`Declarations::functions`], never none: the first is called, and `next`
+    /// in one calls the one after it.
+    Functions(&'d [usize]),
     /// A function of the tapset that is built in.
     Intrinsic(&'static intrinsic::Intrinsic),
 }
@@ -81,11 +83,12 @@ impl<'a> Declarations<'a> {
         while let Some(body) = bodies.pop() {
             for (name, argument_count) in uses::calls(body) {
                 let key = (name.text.as_str(), argument_count);
-                if self.function_indices.contains_key(&key) {
+                let known = self.function_indices.entry(&name.text).or_default();
+                if known.contains_key(&argument_count) {
                     continue;
                 }
                 if let Some(&function) = functions.get(&key) {
-                    self.function_indices.insert((&function.name.text, argument_count), self.functions.len());
+                    known.insert(argument_count, vec![self.functions.len()]);
                     self.functions.push(function);
                     bodies.push(&function.body);
                 } else if intrinsic::find(&name.text).is_none_or(|found| found.parameters.len() != argument_count) {
@@ -124,9 +127,9 @@ impl<'a> Declarations<'a> {
     }
 
     /// What a call calls; nothing where that was reported as unknown.
-    pub(super) fn callee(&self, name: &str, argument_count: usize) -> Option<Callee> {
-        if let Some(&index) = self.function_indices.get(&(name, argument_count)) {
-            return Some(Callee::Function(index));
+    pub(super) fn callee(&self, name: &str, argument_count: usize) -> Option<Callee<'_>> {
+        if let Some(overloads) = self.function_indices.get(name).and_then(|by_count| by_count.get(&argument_count)) {
+            return Some(Callee::Functions(overloads));
         }
         intrinsic::find(name).filter(|found| found.parameters.len() == argument_count).map(Callee::Intrinsic)
     }

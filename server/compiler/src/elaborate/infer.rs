@@ -11,8 +11,8 @@ use shared::diagnostic::{Diagnostic, Span};
 use super::Log;
 use super::declarations::{Callee, Declarations};
 use crate::ast::{
-    Assign, Binary, Block, Expression, ExpressionKind, Foreach, Literal, LiteralValue, Parameter, Print, PrintForm,
-    Statement, StatementKind, TypeName, Unary,
+    Assign, Binary, Block, Expression, ExpressionKind, Foreach, Literal, LiteralValue, Name, Parameter, Print,
+    PrintForm, Statement, StatementKind, TypeName, Unary,
 };
 use crate::program::Type;
 
@@ -353,7 +353,7 @@ impl Walk<'_, '_> {
                 self.keys(&array.text, keys);
                 LONG
             }
-            ExpressionKind::Call { function, arguments } => self.call(&function.text, arguments),
+            ExpressionKind::Call { function, arguments } => self.call(function, arguments),
             ExpressionKind::Unary(Unary::Negate | Unary::Plus | Unary::LogicalNot | Unary::Not, operand) => {
                 self.are_long(&[operand])
             }
@@ -399,17 +399,18 @@ impl Walk<'_, '_> {
         }
     }
 
-    fn call(&mut self, name: &str, arguments: &[Expression]) -> Slot {
-        match self.declarations.callee(name, arguments.len()) {
-            Some(Callee::Function(index)) => {
-                for (position, argument) in arguments.iter().enumerate() {
-                    // A function that calls itself is being walked: its locals are ours.
-                    let slots = &self.types.functions[index].locals;
-                    let names = if slots.names.is_empty() { &self.locals.names } else { &slots.names };
-                    let slot = names[position].1;
-                    self.is(argument, slot);
-                }
-                self.types.functions[index].result.unwrap_or(LONG)
+    fn call(&mut self, function: &Name, arguments: &[Expression]) -> Slot {
+        let span = function.span;
+        match self.declarations.callee(&function.text, arguments.len()) {
+            Some(Callee::Functions(overloads)) => {
+                let arguments: Vec<_> =
+                    arguments.iter().map(|argument| (self.expression(argument), argument.span)).collect();
+                overloads.iter().for_each(|&index| self.overload(index, &arguments));
+                let mut results = overloads.iter().filter_map(|&index| self.types.functions[index].result);
+                let result = results.next().unwrap_or(LONG);
+                let others: Vec<Slot> = results.collect();
+                others.into_iter().for_each(|other| self.types.unify(result, other, span, self.log));
+                result
             }
             Some(Callee::Intrinsic(intrinsic)) => {
                 for (argument, ty) in arguments.iter().zip(intrinsic.parameters) {
@@ -423,6 +424,17 @@ impl Walk<'_, '_> {
                 });
                 self.types.new_slot()
             }
+        }
+    }
+
+    /// Says that a function is called with arguments of these types.
+    fn overload(&mut self, index: usize, arguments: &[(Slot, Span)]) {
+        for (position, &(argument, argument_span)) in arguments.iter().enumerate() {
+            // A function that calls itself is being walked: its locals are ours.
+            let slots = &self.types.functions[index].locals;
+            let names = if slots.names.is_empty() { &self.locals.names } else { &slots.names };
+            let slot = names[position].1;
+            self.types.unify(slot, argument, argument_span, self.log);
         }
     }
 

@@ -104,7 +104,7 @@ fn derive(
         let mut latest = probes.iter_mut().rev().take(SHARED_BODIES_MAX);
         match latest.find(|probe| sharable(probe) && probe.body == body) {
             Some(probe) => probe.points.push(derivation.point.clone()),
-            None => probes.push(DerivedProbe { points: vec![derivation.point.clone()], body }),
+            None => probes.push(DerivedProbe { points: vec![derivation.point.clone()], condition: None, body }),
         }
     }
     probes

@@ -7,7 +7,14 @@ use bstr::BString;
 use shared::abi::format::Format;
 use shared::diagnostic::Span;
 use shared::ir::{BinaryOp, Clock, Datum, PointField, Relation, Space, TaskField, UnaryOp, Width};
-use shared::probe::ProbePoint;
+use shared::probe::{KernelBase, ProbePoint};
+use shared::target::BuildId;
+
+pub use pattern::{Bytes, Pattern, PatternNode};
+pub use statistic::{Aggregate, Histogram, HistogramOf, Statistic};
+
+mod pattern;
+mod statistic;
 
 mod print;
 
@@ -41,6 +48,8 @@ pub enum Type {
     Long,
     /// A string.
     String,
+    /// A statistic. No expression gives one: it is accumulated into, and asked for aggregates.
+    Statistic,
     /// Nothing.
     Void,
 }
@@ -50,6 +59,8 @@ pub enum Type {
 pub struct Global {
     /// Its name.
     pub name: String,
+    /// Where it is declared.
+    pub span: Span,
     /// What it holds.
     pub storage: Storage,
 }
@@ -59,15 +70,28 @@ pub struct Global {
 pub enum Storage {
     /// One long or string, and what it starts as.
     Scalar(Datum),
+    /// One statistic.
+    Statistic(Statistic),
     /// An associative array.
     Array {
-        /// The types of its keys.
+        /// The types of its keys: longs and strings.
         keys: Vec<Type>,
-        /// The type of its values.
-        value: Type,
+        /// What is at each key.
+        content: Content,
         /// How many entries it can hold.
         entries_max: u32,
+        /// `%`: where it is full, the oldest entry gives way to a new one; else that is a run-time error.
+        wrap: bool,
     },
+}
+
+/// What an array holds at each key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// A long or a string.
+    Value(Type),
+    /// A statistic.
+    Statistic(Statistic),
 }
 
 /// A script function.
@@ -88,6 +112,8 @@ pub struct Function {
 pub struct DerivedProbe {
     /// Where; never empty, and all of one kind.
     pub points: Vec<ProbePoint>,
+    /// `if (…)`: nothing is done where this is 0. It reads globals and no locals.
+    pub condition: Option<Expression>,
     /// What is done there.
     pub body: Body,
 }
@@ -106,7 +132,7 @@ pub struct Body {
 pub struct Local {
     /// Its name.
     pub name: String,
-    /// Long or string.
+    /// Long or string; a statistic where a `foreach` binds an array's entries to it.
     pub ty: Type,
 }
 
@@ -137,16 +163,39 @@ pub enum StatementKind {
     },
     /// Over the entries of an array.
     Foreach(Foreach),
+    /// Over the buckets of a histogram.
+    ForeachBucket(ForeachBucket),
     /// Out of the loop.
     Break,
     /// On to the loop's next round.
     Continue,
     /// Out of the function or handler.
     Return(Option<Expression>),
-    /// Removes an entry.
-    Delete(GlobalId, Vec<Expression>),
-    /// Removes every entry.
+    /// Out of a function that does not want to answer: the call goes on to the next of its functions. Where there is none, it
+    /// is a run-time error.
+    Next,
+    /// Removes the entries that fit, one selector for each key.
+    Delete(GlobalId, Vec<Selector>),
+    /// Removes every entry of an array, or everything that a statistic has accumulated.
     Clear(GlobalId),
+    /// What is done on a run-time error in something else.
+    Try {
+        /// What may fail.
+        body: Vec<Statement>,
+        /// What takes the error's message, a string.
+        message: Option<LocalId>,
+        /// What is done then.
+        handler: Vec<Statement>,
+    },
+}
+
+/// What a key must be to be meant.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Selector {
+    /// This.
+    Is(Expression),
+    /// `*`: anything.
+    Any,
 }
 
 /// A walk over the entries of an array.
@@ -156,13 +205,57 @@ pub struct Foreach {
     pub array: GlobalId,
     /// What takes the keys.
     pub keys: Vec<LocalId>,
-    /// What takes the value.
+    /// What takes the value; of an array of statistics, what stands for the entry's statistic.
     pub value: Option<LocalId>,
+    /// Which entries, one selector for each key; empty where all are meant.
+    pub selection: Vec<Selector>,
     /// In which order.
-    pub order: shared::ir::Order,
+    pub order: Order,
     /// At most so many entries.
     pub limit: Option<Expression>,
     /// For each entry.
+    pub body: Vec<Statement>,
+}
+
+/// In which order a walk visits the entries of an array.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// In any.
+    Any,
+    /// By something about each entry.
+    By {
+        /// What.
+        by: SortBy,
+        /// Largest first.
+        descending: bool,
+    },
+}
+
+/// What a walk sorts by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SortBy {
+    /// A key, by its index.
+    Key(u8),
+    /// The value.
+    Value,
+    /// An aggregate of the entry's statistic.
+    Aggregate(Aggregate),
+}
+
+/// A walk over the buckets of a histogram, the empty ones too, by their numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ForeachBucket {
+    /// The histogram.
+    pub of: HistogramOf,
+    /// What takes the bucket's number.
+    pub bucket: LocalId,
+    /// What takes how many values are in it.
+    pub count: Option<LocalId>,
+    /// Highest number first.
+    pub descending: bool,
+    /// At most so many buckets.
+    pub limit: Option<Expression>,
+    /// For each bucket.
     pub body: Vec<Statement>,
 }
 
@@ -186,8 +279,8 @@ pub enum ExpressionKind {
     String(BString),
     /// A variable's value.
     Read(Place),
-    /// Whether there is an entry.
-    Contains(GlobalId, Vec<Expression>),
+    /// Whether there is an entry that fits, one selector for each key.
+    Contains(GlobalId, Vec<Selector>),
     /// Arithmetic on one long.
     Unary(UnaryOp, Box<Expression>),
     /// Arithmetic on two longs. Division and modulo by zero are run-time errors.
@@ -217,12 +310,31 @@ pub enum ExpressionKind {
         /// Whether it gives the value from before.
         postfix: bool,
     },
-    /// A call of a script function.
-    Call(FunctionId, Vec<Expression>),
+    /// `p <<< e`: gives the value.
+    Accumulate(Place, Box<Expression>),
+    /// What a statistic comes to. Where it is empty, `@count` and `@sum` are 0 and the others are run-time errors.
+    Aggregate(Aggregate, Place),
+    /// How many values are in a bucket of a histogram, by its number.
+    Bucket(HistogramOf, Box<Expression>),
+    /// `s =~ "…"`: whether the string has a part that matches. Where it has, [`ExpressionKind::Matched`] speaks of it.
+    Match(Box<Expression>, Pattern),
+    /// `matched(n)`: what a group of the last match matched, 0 being the whole.
+    Matched(Box<Expression>),
+    /// `ngroups()`: how many groups the last match had, the whole counted.
+    GroupCount,
+    /// A call of script functions of one name: of the first, and as long as one leaves by [`StatementKind::Next`], of the one
+    /// after it. Never empty.
+    Call(Vec<FunctionId>, Vec<Expression>),
     /// `sprintf` and its family.
     Format(Format, Vec<Expression>),
     /// `printf` and its family.
     Print(Format, Vec<Expression>),
+    /// `print(@hist_log(s))`: draws a histogram.
+    PrintHistogram(HistogramOf),
+    /// The first; where that raises a run-time error, the second.
+    Catch(Box<Expression>, Box<Expression>),
+    /// `error(s)`: a run-time error with this message.
+    Raise(Box<Expression>),
     /// `exit()`
     Exit,
     /// Something about the running task.
@@ -237,8 +349,37 @@ pub enum ExpressionKind {
     Point(PointField),
     /// A register of the probed context, by its DWARF number.
     Register(u8),
+    /// A register of the task's user space, as of when it entered the kernel.
+    UserRegister(u8),
+    /// An address that depends on where something is loaded: so many bytes from its base.
+    Address(Base, u64),
     /// An integer in memory; a fault is a run-time error.
     Load(Space, Width, Box<Expression>),
+    /// A string in memory, up to its NUL or to so many bytes, where that is given; a fault is a run-time error.
+    LoadString(Space, Box<Expression>, Option<Box<Expression>>),
+    /// In a probe of a return, and in functions that it calls: what the expression gave when the probed function was
+    /// entered. Registers in it are those of the entry.
+    Entry(Box<Expression>),
+    /// The bits of the double that is the float with these bits.
+    Double(Box<Expression>),
+    /// `@enumname(e)`: the name of a value, else its digits.
+    EnumName(Box<Expression>, Vec<(i64, BString)>),
+    /// `@perf("c")`: the counter of that name, as of this probe.
+    Perf(String),
+}
+
+/// Where something is loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Base {
+    /// The kernel.
+    Kernel(KernelBase),
+    /// A program or library in the current process; the offset is a link-time address.
+    Object {
+        /// The file on the host.
+        path: String,
+        /// What its build id must be.
+        build_id: BuildId,
+    },
 }
 
 /// Something that can be read and assigned to.
@@ -250,6 +391,30 @@ pub enum Place {
     Global(GlobalId),
     /// An array's entry.
     Element(GlobalId, Vec<Expression>),
+    /// An integer in memory, to be written to (guru mode); a fault is a run-time error.
+    Memory {
+        /// Whose memory.
+        space: Space,
+        /// How many bytes there are.
+        width: Width,
+        /// Where. It is evaluated once.
+        address: Box<Expression>,
+        /// Which bits of it are meant, where not all are.
+        bits: Option<Bits>,
+    },
+    /// The low bytes of a register of the probed context, by its DWARF number, to be written to (guru mode).
+    Register(u8, Width),
+}
+
+/// Some bits of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bits {
+    /// The lowest.
+    pub offset: u8,
+    /// How many.
+    pub size: u8,
+    /// Whether the highest is a sign.
+    pub signed: bool,
 }
 
 /// What an assignment with an operator does.
@@ -268,6 +433,7 @@ impl Type {
         match self {
             Self::Long => "long",
             Self::String => "string",
+            Self::Statistic => "stats",
             Self::Void => "void",
         }
     }

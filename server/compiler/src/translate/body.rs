@@ -3,7 +3,7 @@
 //! What is evaluated first is fixed: keys from left to right, then the assigned value; operands and arguments from left to
 //! right. What can fail is followed by a branch to a block that raises.
 
-use shared::abi::format::Format;
+use shared::abi::format::{Format, Verb};
 use shared::abi::map::Parameter;
 use shared::diagnostic::Span;
 use shared::ir::{self, BinaryOp, BlockId, End, Location, Op, Relation, Type, Value};
@@ -12,8 +12,8 @@ use super::bounds::BodyId;
 use super::ssa::{Builder, Variable};
 use super::{Unit, ir_type};
 use crate::program::{
-    self, Body, DerivedProbe, Expression, ExpressionKind, Foreach, Function, GlobalId, LocalId, Place, Statement,
-    StatementKind, UpdateOp,
+    self, Body, Content, DerivedProbe, Expression, ExpressionKind, Foreach, Function, GlobalId, LocalId, Order, Place,
+    Selector, SortBy, Statement, StatementKind, UpdateOp,
 };
 
 /// Translates a script function.
@@ -24,13 +24,14 @@ pub(super) fn function(unit: &mut Unit<'_>, index: usize, function: &Function) -
         ty => Some(ir_type(ty, unit.bounds.of_body(body).result)),
     };
     Translator::new(unit, body, &[], &function.name, result, &function.body, function.parameter_count)
-        .run(&function.body)
+        .run(None, &function.body)
 }
 
 /// Translates a handler.
 pub(super) fn handler(unit: &mut Unit<'_>, index: usize, probe: &DerivedProbe) -> ir::Function {
     let name = format!("probe_{index}");
-    Translator::new(unit, BodyId::Probe(index), &probe.points, &name, None, &probe.body, 0).run(&probe.body)
+    Translator::new(unit, BodyId::Probe(index), &probe.points, &name, None, &probe.body, 0)
+        .run(probe.condition.as_ref(), &probe.body)
 }
 
 struct Translator<'a, 'u> {
@@ -59,7 +60,13 @@ impl<'a, 'u> Translator<'a, 'u> {
         Self { unit, body, points, result, builder, loops: Vec::new() }
     }
 
-    fn run(mut self, body: &Body) -> ir::Function {
+    fn run(mut self, condition: Option<&Expression>, body: &Body) -> ir::Function {
+        if let Some(condition) = condition {
+            let (run, leave) = self.branch_on(condition);
+            self.builder.switch_to(leave);
+            self.return_(None, Location::default());
+            self.builder.switch_to(run);
+        }
         self.statements(&body.statements);
         self.return_(None, Location::default());
         self.builder.finish()
@@ -81,7 +88,7 @@ impl<'a, 'u> Translator<'a, 'u> {
             StatementKind::Expression(expression) => self.effect(expression),
             StatementKind::If(condition, then, otherwise) => self.if_(condition, then, otherwise, location),
             StatementKind::Loop { condition, body, step } => self.loop_(condition, body, step, location),
-            StatementKind::Foreach(foreach) => self.foreach(foreach, location),
+            StatementKind::Foreach(foreach) => self.foreach(foreach, statement.span, location),
             StatementKind::Break => {
                 if let Some(&(_, after)) = self.loops.last() {
                     self.builder.jump(after, Vec::new(), location);
@@ -97,12 +104,15 @@ impl<'a, 'u> Translator<'a, 'u> {
                 self.return_(value, location);
             }
             StatementKind::Delete(array, keys) => {
-                let keys = self.values(keys);
+                let keys = self.selected(keys, statement.span);
                 self.builder.push(Op::ArrayDelete(ir_global(*array), keys), [], location);
             }
             StatementKind::Clear(array) => {
                 self.builder.push(Op::ArrayClear(ir_global(*array)), [], location);
             }
+            StatementKind::ForeachBucket(_) => self.unit.refuse(statement.span, "a walk over a histogram"),
+            StatementKind::Next => self.unit.refuse(statement.span, "`next` in a function"),
+            StatementKind::Try { .. } => self.unit.refuse(statement.span, "`try`"),
         }
     }
 
@@ -169,10 +179,14 @@ impl<'a, 'u> Translator<'a, 'u> {
         self.builder.jump(next, Vec::new(), location);
     }
 
-    fn foreach(&mut self, foreach: &Foreach, location: Location) {
+    fn foreach(&mut self, foreach: &Foreach, span: Span, location: Location) {
         let array = ir_global(foreach.array);
+        if !foreach.selection.is_empty() {
+            self.unit.refuse(span, "a walk over a part of an array");
+        }
+        let order = self.order(foreach.order, span);
         let limit = foreach.limit.as_ref().map(|limit| self.value(limit));
-        let walk = Op::Iterate { array, order: foreach.order, limit };
+        let walk = Op::Iterate { array, order, limit };
         let [iterator] = self.builder.push(walk, [Type::Iterator], location);
         let (head, after) = (self.builder.new_block(), self.builder.new_block());
         self.builder.jump(head, Vec::new(), location);
@@ -199,6 +213,18 @@ impl<'a, 'u> Translator<'a, 'u> {
         self.builder.switch_to(after);
     }
 
+    fn order(&mut self, order: Order, span: Span) -> ir::Order {
+        match order {
+            Order::Any => ir::Order::Any,
+            Order::By { by: SortBy::Key(key), descending } => ir::Order::By { key: Some(key), descending },
+            Order::By { by: SortBy::Value, descending } => ir::Order::By { key: None, descending },
+            Order::By { by: SortBy::Aggregate(_), .. } => {
+                self.unit.refuse(span, "sorting by an aggregate");
+                ir::Order::Any
+            }
+        }
+    }
+
     // Expressions
 
     /// An expression whose value nobody wants.
@@ -212,9 +238,17 @@ impl<'a, 'u> Translator<'a, 'u> {
             ExpressionKind::Exit => {
                 self.builder.push(Op::Exit, [], location);
             }
-            ExpressionKind::Call(function, arguments) if expression.ty == program::Type::Void => {
-                let arguments = self.values(arguments);
-                let call = Op::Call(ir::FunctionId(function.0 as u32), arguments);
+            ExpressionKind::Raise(message) => {
+                let ty = self.ty(message);
+                let message = self.value(message);
+                let mut format = Format::default();
+                format.push_conversion(Verb::String);
+                let format = self.unit.formats.id(format, vec![ty]);
+                self.builder.end(End::Raise { format, arguments: vec![message] }, location);
+            }
+            ExpressionKind::PrintHistogram(_) => self.unit.refuse(expression.span, "a histogram"),
+            ExpressionKind::Call(functions, arguments) if expression.ty == program::Type::Void => {
+                let call = self.call(functions, arguments, expression.span);
                 let [raised] = self.builder.push(call, [Type::Long], location);
                 self.reraise_if(raised, location);
             }
@@ -239,7 +273,9 @@ impl<'a, 'u> Translator<'a, 'u> {
             ExpressionKind::Long(long) => Op::Long(*long),
             ExpressionKind::String(string) => Op::String(string.clone()),
             ExpressionKind::Read(place) => return self.read(place, location),
-            ExpressionKind::Contains(array, keys) => Op::ArrayHas(ir_global(*array), self.values(keys)),
+            ExpressionKind::Contains(array, keys) => {
+                Op::ArrayHas(ir_global(*array), self.selected(keys, expression.span))
+            }
             ExpressionKind::Unary(op, a) => Op::Unary(*op, self.value(a)),
             ExpressionKind::Binary(op, a, b) => {
                 let (a, b) = (self.value(a), self.value(b));
@@ -258,12 +294,17 @@ impl<'a, 'u> Translator<'a, 'u> {
             ExpressionKind::Or(a, b) => return self.and_or(a, b, false, location),
             ExpressionKind::Conditional(condition, a, b) => return self.conditional(condition, a, b, ty, location),
             ExpressionKind::Concat(a, b) => Op::Concat(self.value(a), self.value(b)),
+            ExpressionKind::Assign(Place::Memory { .. } | Place::Register(..), _)
+            | ExpressionKind::Update { place: Place::Memory { .. } | Place::Register(..), .. } => {
+                self.unit.refuse(expression.span, "writing to a target variable");
+                return self.long(0, location);
+            }
             ExpressionKind::Assign(place, value) => return self.assign(place, value, location),
             ExpressionKind::Update { place, op, operand, postfix } => {
                 return self.update(place, *op, operand, *postfix, location);
             }
-            ExpressionKind::Call(function, arguments) => {
-                let call = Op::Call(ir::FunctionId(function.0 as u32), self.values(arguments));
+            ExpressionKind::Call(functions, arguments) => {
+                let call = self.call(functions, arguments, expression.span);
                 let [result, raised] = self.builder.push(call, [ty, Type::Long], location);
                 self.reraise_if(raised, location);
                 return result;
@@ -272,9 +313,33 @@ impl<'a, 'u> Translator<'a, 'u> {
                 let (format, arguments) = self.format(format, arguments);
                 Op::Format(format, arguments)
             }
-            ExpressionKind::Print(..) | ExpressionKind::Exit => {
+            ExpressionKind::Print(..)
+            | ExpressionKind::PrintHistogram(_)
+            | ExpressionKind::Raise(_)
+            | ExpressionKind::Exit => {
                 self.effect(expression);
                 Op::Long(0)
+            }
+            ExpressionKind::Accumulate(..)
+            | ExpressionKind::Aggregate(..)
+            | ExpressionKind::Bucket(..)
+            | ExpressionKind::Match(..)
+            | ExpressionKind::Matched(_)
+            | ExpressionKind::GroupCount
+            | ExpressionKind::Catch(..)
+            | ExpressionKind::UserRegister(_)
+            | ExpressionKind::Address(..)
+            | ExpressionKind::LoadString(..)
+            | ExpressionKind::Entry(_)
+            | ExpressionKind::Double(_)
+            | ExpressionKind::EnumName(..)
+            | ExpressionKind::Perf(_) => {
+                self.unit.refuse(expression.span, name_of(&expression.kind));
+                return if expression.ty == program::Type::String {
+                    self.empty(location)
+                } else {
+                    self.long(0, location)
+                };
             }
             ExpressionKind::Task(field) => Op::Task(*field),
             ExpressionKind::Cpu => Op::Cpu,
@@ -288,6 +353,29 @@ impl<'a, 'u> Translator<'a, 'u> {
         };
         let [result] = self.builder.push(op, [ty], location);
         result
+    }
+
+    fn call(&mut self, functions: &[program::FunctionId], arguments: &[Expression], span: Span) -> Op {
+        if functions.len() > 1 {
+            self.unit.refuse(span, "a choice of functions at run time");
+        }
+        let function = functions.first().map_or(0, |function| function.0 as u32);
+        Op::Call(ir::FunctionId(function), self.values(arguments))
+    }
+
+    /// The keys of selectors that leave nothing open.
+    fn selected(&mut self, selectors: &[Selector], span: Span) -> Vec<Value> {
+        let mut keys = Vec::new();
+        for selector in selectors {
+            match selector {
+                Selector::Is(key) => keys.push(self.value(key)),
+                Selector::Any => {
+                    self.unit.refuse(span, "a wildcard among keys");
+                    keys.push(self.long(0, self.location(span)));
+                }
+            }
+        }
+        keys
     }
 
     fn long(&mut self, long: i64, location: Location) -> Value {
@@ -304,7 +392,8 @@ impl<'a, 'u> Translator<'a, 'u> {
         if matches!(op, BinaryOp::Divide | BinaryOp::Modulo) {
             let zero = self.long(0, location);
             let [is_zero] = self.builder.push(Op::Compare(Relation::Equal, b, zero), [Type::Long], location);
-            let operator = if op == BinaryOp::Divide { "/" } else { "%" };
+            // The message is a format.
+            let operator = if op == BinaryOp::Divide { "/" } else { "%%" };
             self.raise_if(is_zero, &format!("division by 0 near operator '{operator}'"), location);
         }
         let [result] = self.builder.push(Op::Binary(op, a, b), [Type::Long], location);
@@ -377,8 +466,9 @@ impl<'a, 'u> Translator<'a, 'u> {
 
     fn array_types(&self, array: GlobalId) -> (&[program::Type], program::Type) {
         match &self.unit.program.globals[array.0].storage {
-            program::Storage::Array { keys, value, .. } => (keys, *value),
-            program::Storage::Scalar(_) => (&[], program::Type::Long),
+            program::Storage::Array { keys, content: Content::Value(value), .. } => (keys, *value),
+            program::Storage::Array { keys, content: Content::Statistic(_), .. } => (keys, program::Type::Statistic),
+            program::Storage::Scalar(_) | program::Storage::Statistic(_) => (&[], program::Type::Long),
         }
     }
 
@@ -386,9 +476,9 @@ impl<'a, 'u> Translator<'a, 'u> {
     fn held_type(&self, global: GlobalId) -> Type {
         let bound = self.unit.bounds.globals[global.0].value;
         match &self.unit.program.globals[global.0].storage {
-            program::Storage::Array { value, .. } => ir_type(*value, bound),
+            program::Storage::Array { content: Content::Value(value), .. } => ir_type(*value, bound),
             program::Storage::Scalar(shared::abi::value::Datum::String(_)) => Type::String(bound),
-            program::Storage::Scalar(shared::abi::value::Datum::Long(_)) => Type::Long,
+            program::Storage::Array { .. } | program::Storage::Scalar(_) | program::Storage::Statistic(_) => Type::Long,
         }
     }
 
@@ -402,6 +492,7 @@ impl<'a, 'u> Translator<'a, 'u> {
                 let keys = self.values(keys);
                 self.builder.push(Op::ArrayGet(ir_global(*array), keys), [self.held_type(*array)], location)
             }
+            Place::Memory { .. } | Place::Register(..) => [self.long(0, location)],
         };
         value
     }
@@ -409,7 +500,7 @@ impl<'a, 'u> Translator<'a, 'u> {
     fn assign(&mut self, place: &Place, value: &Expression, location: Location) -> Value {
         let keys = match place {
             Place::Element(_, keys) => self.values(keys),
-            Place::Local(_) | Place::Global(_) => Vec::new(),
+            Place::Local(_) | Place::Global(_) | Place::Memory { .. } | Place::Register(..) => Vec::new(),
         };
         let value = self.value(value);
         self.set(place, keys, value, location);
@@ -427,6 +518,7 @@ impl<'a, 'u> Translator<'a, 'u> {
                 let [full] = self.builder.push(op, [Type::Long], location);
                 self.raise_if_full(full, *array, location);
             }
+            Place::Memory { .. } | Place::Register(..) => {}
         }
     }
 
@@ -440,7 +532,7 @@ impl<'a, 'u> Translator<'a, 'u> {
     ) -> Value {
         let keys = match place {
             Place::Element(_, keys) => self.values(keys),
-            Place::Local(_) | Place::Global(_) => Vec::new(),
+            Place::Local(_) | Place::Global(_) | Place::Memory { .. } | Place::Register(..) => Vec::new(),
         };
         let operand = self.value(operand);
         let op = match op {
@@ -490,6 +582,7 @@ impl<'a, 'u> Translator<'a, 'u> {
         let ty = match place {
             Place::Local(local) => Type::String(self.unit.bounds.of_body(self.body).locals[local.0]),
             Place::Global(global) | Place::Element(global, _) => self.held_type(*global),
+            Place::Memory { .. } | Place::Register(..) => Type::Long,
         };
         let [after] = self.builder.push(Op::Concat(before, operand), [ty], location);
         self.set(place, keys, after, location);
@@ -499,7 +592,9 @@ impl<'a, 'u> Translator<'a, 'u> {
     /// Reads a place whose keys are already evaluated.
     fn read_at(&mut self, place: &Place, keys: &[Value], location: Location) -> Value {
         match place {
-            Place::Local(_) | Place::Global(_) => self.read(place, location),
+            Place::Local(_) | Place::Global(_) | Place::Memory { .. } | Place::Register(..) => {
+                self.read(place, location)
+            }
             Place::Element(array, _) => {
                 let op = Op::ArrayGet(ir_global(*array), keys.to_vec());
                 let [value] = self.builder.push(op, [self.held_type(*array)], location);
@@ -538,6 +633,24 @@ impl<'a, 'u> Translator<'a, 'u> {
         self.builder.switch_to(reraise);
         self.builder.end(End::Reraise, location);
         self.builder.switch_to(after);
+    }
+}
+
+/// What a person calls an expression that is not supported yet.
+fn name_of(kind: &ExpressionKind) -> &'static str {
+    match kind {
+        ExpressionKind::Accumulate(..) | ExpressionKind::Aggregate(..) => "a statistic",
+        ExpressionKind::Bucket(..) => "a histogram",
+        ExpressionKind::Match(..) | ExpressionKind::Matched(_) | ExpressionKind::GroupCount => "a regular expression",
+        ExpressionKind::Catch(..) => "text of a structure",
+        ExpressionKind::UserRegister(_) => "a register of the user's",
+        ExpressionKind::Address(..) => "a variable at a fixed address",
+        ExpressionKind::LoadString(..) => "a string in memory",
+        ExpressionKind::Entry(_) => "a value of a function's entry",
+        ExpressionKind::Double(_) => "a floating point number",
+        ExpressionKind::EnumName(..) => "the name of an enumerator",
+        ExpressionKind::Perf(_) => "a performance counter",
+        _ => "this expression",
     }
 }
 

@@ -11,11 +11,15 @@ use shared::limits::STRING_BYTES_DEFAULT;
 use shared::probe::ProbePoint;
 
 use crate::program::{
-    Body, Expression, ExpressionKind, Foreach, Place, Program, Statement, StatementKind, Storage, Type, UpdateOp,
+    Body, Expression, ExpressionKind, Foreach, ForeachBucket, HistogramOf, Place, Program, Selector, Statement,
+    StatementKind, Storage, Type, UpdateOp,
 };
 
 /// The largest bound: `MAXSTRINGLEN` less the NUL.
 const BOUND_MAX: u16 = STRING_BYTES_DEFAULT - 1;
+
+/// The longest long: -9223372036854775808.
+const LONG_BYTES_MAX: usize = 20;
 
 /// After so many rounds whatever still grows is taken to grow for ever.
 const ROUNDS_MAX: usize = 8;
@@ -49,7 +53,7 @@ impl Bounds {
             Storage::Scalar(Datum::String(initial)) => {
                 GlobalBounds { keys: Vec::new(), value: (initial.len() as u16).min(BOUND_MAX) }
             }
-            Storage::Scalar(Datum::Long(_)) => GlobalBounds { keys: Vec::new(), value: 0 },
+            Storage::Scalar(Datum::Long(_)) | Storage::Statistic(_) => GlobalBounds { keys: Vec::new(), value: 0 },
             Storage::Array { keys, .. } => GlobalBounds { keys: vec![0; keys.len()], value: 0 },
         };
         let mut bounds = Self {
@@ -76,7 +80,9 @@ impl Bounds {
         }
         for (index, probe) in program.probes.iter().enumerate() {
             let body = BodyId::Probe(index);
-            grew |= Flow { bounds: self, body, points: &probe.points, growth, grew: false }.body(&probe.body);
+            let mut flow = Flow { bounds: self, body, points: &probe.points, growth, grew: false };
+            probe.condition.iter().for_each(|condition| flow.expression(condition));
+            grew |= flow.body(&probe.body);
         }
         grew
     }
@@ -94,7 +100,16 @@ impl Bounds {
             }
             ExpressionKind::Conditional(_, a, b) => return of(a).max(of(b)),
             ExpressionKind::Concat(a, b) => usize::from(of(a)) + usize::from(of(b)),
-            ExpressionKind::Call(function, _) => return self.functions[function.0].result,
+            ExpressionKind::Call(functions, _) => {
+                return functions.iter().map(|function| self.functions[function.0].result).max().unwrap_or(0);
+            }
+            ExpressionKind::Catch(a, b) => return of(a).max(of(b)),
+            ExpressionKind::Entry(a) => return of(a),
+            ExpressionKind::Matched(_) | ExpressionKind::LoadString(..) => usize::from(BOUND_MAX),
+            // What is no name is shown as its digits.
+            ExpressionKind::EnumName(_, names) => {
+                names.iter().map(|(_, name)| name.len()).max().unwrap_or(0).max(LONG_BYTES_MAX)
+            }
             ExpressionKind::Format(format, arguments) => {
                 let arguments: Vec<u16> = arguments.iter().map(of).collect();
                 rendered_bytes_max(format, &arguments)
@@ -112,6 +127,7 @@ impl Bounds {
         match place {
             Place::Local(local) => self.of_body(body).locals[local.0],
             Place::Global(global) | Place::Element(global, _) => self.globals[global.0].value,
+            Place::Memory { .. } | Place::Register(..) => 0,
         }
     }
 
@@ -180,10 +196,24 @@ impl Flow<'_> {
                     let bound = self.of(value);
                     self.grow(bound, |flow| &mut flow.bounds.of_body_mut(flow.body).result);
                 }
-                StatementKind::Delete(array, keys) => self.keys(array.0, keys),
+                StatementKind::ForeachBucket(foreach) => {
+                    let ForeachBucket { of, limit, body, .. } = foreach;
+                    self.place(&of.statistic);
+                    limit.iter().for_each(|limit| self.expression(limit));
+                    self.statements(body);
+                }
+                StatementKind::Delete(array, keys) => self.selectors(array.0, keys),
+                StatementKind::Try { body, message, handler } => {
+                    self.statements(body);
+                    if let Some(message) = message {
+                        self.grow_local(message.0, BOUND_MAX);
+                    }
+                    self.statements(handler);
+                }
                 StatementKind::Break
                 | StatementKind::Continue
                 | StatementKind::Return(None)
+                | StatementKind::Next
                 | StatementKind::Clear(_) => {}
             }
         }
@@ -199,6 +229,7 @@ impl Flow<'_> {
             let bound = self.bounds.globals[array].value;
             self.grow_local(value.0, bound);
         }
+        self.selectors(array, &foreach.selection);
         foreach.limit.iter().for_each(|limit| self.expression(limit));
         self.statements(&foreach.body);
     }
@@ -220,20 +251,45 @@ impl Flow<'_> {
                 }
             }
             ExpressionKind::Read(place) => self.place(place),
-            ExpressionKind::Contains(array, keys) => self.keys(array.0, keys),
-            ExpressionKind::Call(function, arguments) => {
+            ExpressionKind::Contains(array, keys) => self.selectors(array.0, keys),
+            ExpressionKind::Call(functions, arguments) => {
                 for (index, argument) in arguments.iter().enumerate() {
                     self.expression(argument);
                     let bound = self.of(argument);
-                    self.grow(bound, |flow| &mut flow.bounds.functions[function.0].locals[index]);
+                    for function in functions {
+                        self.grow(bound, |flow| &mut flow.bounds.functions[function.0].locals[index]);
+                    }
                 }
             }
-            ExpressionKind::Unary(_, a) | ExpressionKind::Not(a) | ExpressionKind::Load(_, _, a) => self.expression(a),
+            ExpressionKind::Accumulate(place, value) => {
+                self.place(place);
+                self.expression(value);
+            }
+            ExpressionKind::Aggregate(_, place)
+            | ExpressionKind::PrintHistogram(HistogramOf { statistic: place, .. }) => self.place(place),
+            ExpressionKind::Bucket(of, bucket) => {
+                self.place(&of.statistic);
+                self.expression(bucket);
+            }
+            ExpressionKind::LoadString(_, address, length) => {
+                self.expression(address);
+                length.iter().for_each(|length| self.expression(length));
+            }
+            ExpressionKind::Unary(_, a)
+            | ExpressionKind::Not(a)
+            | ExpressionKind::Load(_, _, a)
+            | ExpressionKind::Match(a, _)
+            | ExpressionKind::Matched(a)
+            | ExpressionKind::Raise(a)
+            | ExpressionKind::Entry(a)
+            | ExpressionKind::Double(a)
+            | ExpressionKind::EnumName(a, _) => self.expression(a),
             ExpressionKind::Binary(_, a, b)
             | ExpressionKind::Compare(_, a, b)
             | ExpressionKind::And(a, b)
             | ExpressionKind::Or(a, b)
-            | ExpressionKind::Concat(a, b) => {
+            | ExpressionKind::Concat(a, b)
+            | ExpressionKind::Catch(a, b) => {
                 self.expression(a);
                 self.expression(b);
             }
@@ -249,23 +305,39 @@ impl Flow<'_> {
             | ExpressionKind::Clock(_)
             | ExpressionKind::Target
             | ExpressionKind::Point(_)
-            | ExpressionKind::Register(_) => {}
+            | ExpressionKind::GroupCount
+            | ExpressionKind::Register(_)
+            | ExpressionKind::UserRegister(_)
+            | ExpressionKind::Address(..)
+            | ExpressionKind::Perf(_) => {}
         }
     }
 
     fn place(&mut self, place: &Place) {
-        if let Place::Element(array, keys) = place {
-            self.keys(array.0, keys);
+        match place {
+            Place::Element(array, keys) => self.keys(array.0, keys),
+            Place::Memory { address, .. } => self.expression(address),
+            Place::Local(_) | Place::Global(_) | Place::Register(..) => {}
         }
     }
 
     /// Every key counts, also one that is only looked up: cut to a shorter bound it would find what it is not.
     fn keys(&mut self, array: usize, keys: &[Expression]) {
-        for (index, key) in keys.iter().enumerate() {
-            self.expression(key);
-            let bound = self.of(key);
-            self.grow(bound, |flow| &mut flow.bounds.globals[array].keys[index]);
+        keys.iter().enumerate().for_each(|(index, key)| self.key(array, index, key));
+    }
+
+    fn selectors(&mut self, array: usize, selectors: &[Selector]) {
+        for (index, selector) in selectors.iter().enumerate() {
+            if let Selector::Is(key) = selector {
+                self.key(array, index, key);
+            }
         }
+    }
+
+    fn key(&mut self, array: usize, index: usize, key: &Expression) {
+        self.expression(key);
+        let bound = self.of(key);
+        self.grow(bound, |flow| &mut flow.bounds.globals[array].keys[index]);
     }
 
     fn of(&self, expression: &Expression) -> u16 {
@@ -278,6 +350,7 @@ impl Flow<'_> {
             Place::Global(global) | Place::Element(global, _) => {
                 self.grow(bound, |flow| &mut flow.bounds.globals[global.0].value);
             }
+            Place::Memory { .. } | Place::Register(..) => {}
         }
     }
 

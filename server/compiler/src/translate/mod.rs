@@ -10,20 +10,21 @@ use std::collections::BTreeMap;
 
 use shared::abi::format::Format;
 use shared::abi::value::Datum;
+use shared::diagnostic::{Diagnostic, Severity, Span};
 use shared::ir::{self, FormatDecl, FormatId, Ir, Type};
-use shared::limits::LimitExceeded;
 
-use crate::program::{self, Program, Storage};
+use crate::program::{self, Content, Program, Storage};
 use crate::source::Sources;
 use bounds::Bounds;
 
 /// Translates a program.
 ///
 /// # Errors
-/// When it needs more formats than an event record can name.
-pub fn translate(program: &Program, sources: &Sources) -> Result<Ir, LimitExceeded> {
+/// When it needs what the IR cannot express yet, everything of it, or more formats than an event record can name.
+pub fn translate(program: &Program, sources: &Sources) -> Result<Ir, Vec<Diagnostic>> {
     let bounds = Bounds::infer(program);
-    let mut unit = Unit { program, sources, bounds: &bounds, formats: Formats::default() };
+    let mut unit = Unit { program, sources, bounds: &bounds, formats: Formats::default(), refused: Vec::new() };
+    let globals = program.globals.iter().enumerate().map(|(index, global)| unit.global(global, index)).collect();
     let mut functions = Vec::new();
     for (index, function) in program.functions.iter().enumerate() {
         functions.push(body::function(&mut unit, index, function));
@@ -34,37 +35,19 @@ pub fn translate(program: &Program, sources: &Sources) -> Result<Ir, LimitExceed
         handlers.push(ir::Handler { function, points: probe.points.clone() });
         functions.push(body::handler(&mut unit, index, probe));
     }
+    unit.check_format_count();
+    if !unit.refused.is_empty() {
+        return Err(unit.refused);
+    }
     let formats = unit.formats.list;
-    LimitExceeded::check("number of different formats", formats.len() as u64, u64::from(u16::MAX))?;
-    let globals =
-        program.globals.iter().enumerate().map(|(index, global)| self::global(global, &bounds, index)).collect();
     let sources = sources.all().iter().map(|source| source.name.clone()).collect();
     Ok(Ir { sources, globals, formats, functions, handlers })
-}
-
-fn global(global: &program::Global, bounds: &Bounds, index: usize) -> ir::Global {
-    let bounds = &bounds.globals[index];
-    let storage = match &global.storage {
-        Storage::Scalar(initial) => {
-            let ty = match initial {
-                Datum::Long(_) => Type::Long,
-                Datum::String(_) => Type::String(bounds.value),
-            };
-            ir::Storage::Scalar { ty, initial: initial.clone() }
-        }
-        Storage::Array { keys, value, entries_max } => ir::Storage::Array {
-            keys: keys.iter().zip(&bounds.keys).map(|(&key, &bound)| ir_type(key, bound)).collect(),
-            value: ir_type(*value, bounds.value),
-            entries_max: *entries_max,
-        },
-    };
-    ir::Global { name: global.name.clone(), storage }
 }
 
 /// The IR's type for a type of the program, with the bound that was inferred where it is a string.
 fn ir_type(ty: program::Type, bound: u16) -> Type {
     match ty {
-        program::Type::Long | program::Type::Void => Type::Long,
+        program::Type::Long | program::Type::Statistic | program::Type::Void => Type::Long,
         program::Type::String => Type::String(bound),
     }
 }
@@ -75,6 +58,60 @@ struct Unit<'a> {
     sources: &'a Sources,
     bounds: &'a Bounds,
     formats: Formats,
+    /// What cannot be expressed.
+    refused: Vec<Diagnostic>,
+}
+
+impl Unit<'_> {
+    /// Says that something is not supported; whoever asks goes on with something that is.
+    fn refuse(&mut self, span: Span, what: &str) {
+        let message = format!("{what} is not supported by this version");
+        let diagnostic = Diagnostic::error("translate/not-supported", span, message);
+        // A handler may be translated for several places.
+        if !self.refused.contains(&diagnostic) {
+            self.refused.push(diagnostic);
+        }
+    }
+
+    fn check_format_count(&mut self) {
+        if self.formats.list.len() > usize::from(u16::MAX) {
+            let message = format!("{} different formats, the limit is {}", self.formats.list.len(), u16::MAX);
+            let (code, severity) = ("translate/limit".to_owned(), Severity::Error);
+            self.refused.push(Diagnostic { code, severity, message, labels: Vec::new(), notes: Vec::new() });
+        }
+    }
+
+    fn global(&mut self, global: &program::Global, index: usize) -> ir::Global {
+        let bounds = &self.bounds.globals[index];
+        let storage = match &global.storage {
+            Storage::Scalar(initial) => {
+                let ty = match initial {
+                    Datum::Long(_) => Type::Long,
+                    Datum::String(_) => Type::String(bounds.value),
+                };
+                ir::Storage::Scalar { ty, initial: initial.clone() }
+            }
+            Storage::Statistic(_) => {
+                self.refuse(global.span, "a statistic");
+                ir::Storage::Scalar { ty: Type::Long, initial: Datum::Long(0) }
+            }
+            Storage::Array { keys, content, entries_max, wrap } => {
+                if *wrap {
+                    self.refuse(global.span, "an array that drops its oldest entries (`%`)");
+                }
+                let value = match content {
+                    Content::Value(value) => ir_type(*value, bounds.value),
+                    Content::Statistic(_) => {
+                        self.refuse(global.span, "an array of statistics");
+                        Type::Long
+                    }
+                };
+                let keys = keys.iter().zip(&bounds.keys).map(|(&key, &bound)| ir_type(key, bound)).collect();
+                ir::Storage::Array { keys, value, entries_max: *entries_max }
+            }
+        };
+        ir::Global { name: global.name.clone(), storage }
+    }
 }
 
 /// The formats met so far, each once.

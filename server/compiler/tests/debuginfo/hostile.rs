@@ -57,7 +57,7 @@ fn exercise_type(debuginfo: &Debuginfo<'_>, id: TypeId) {
 }
 
 /// A file with something of everything.
-fn rich(version: u16, kernel: bool) -> Elf {
+pub(crate) fn rich(version: u16, kernel: bool) -> Elf {
     let mut code = Code::new(version);
     code.rows(&[0x100, 0x104, 0x110, 0x180]);
     let (long, root) = (code.long(), code.root());
@@ -94,10 +94,10 @@ fn rich(version: u16, kernel: bool) -> Elf {
 }
 
 /// Numbers that look random and are the same each time (xorshift).
-struct Numbers(u64);
+pub(crate) struct Numbers(pub(crate) u64);
 
 impl Numbers {
-    fn next(&mut self, below: usize) -> usize {
+    pub(crate) fn next(&mut self, below: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

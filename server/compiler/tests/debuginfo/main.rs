@@ -5,6 +5,7 @@ mod forms;
 mod frame;
 mod function;
 mod hostile;
+mod index;
 mod line;
 mod location;
 mod returns;

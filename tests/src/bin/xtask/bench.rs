@@ -2,16 +2,23 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
+use harness::bench::BENCHES;
 
 /// What to measure.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// The name of the measurement
-    name: String,
+    /// The name of the bench; without one, all are listed
+    name: Option<String>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    bail!("there is no benchmark {} yet: what it would measure is being built", arguments.name)
+    let Some(name) = &arguments.name else {
+        BENCHES.iter().for_each(|bench| println!("{:<12} {}", bench.name, bench.about));
+        return Ok(ExitCode::SUCCESS);
+    };
+    let bench = BENCHES.iter().find(|bench| bench.name == name);
+    (bench.with_context(|| format!("no bench {name}: `cargo xtask bench` lists them"))?.run)()?;
+    Ok(ExitCode::SUCCESS)
 }
