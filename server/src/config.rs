@@ -84,6 +84,8 @@ pub struct Debuginfo {
     pub file_bytes_max: u64,
     /// Bytes of all that were fetched; what was not used for longest is deleted first.
     pub cache_bytes_max: u64,
+    /// Bytes of the indexes that were made of them.
+    pub index_bytes_max: u64,
     /// Milliseconds in which a server must take a connection.
     pub connect_ms: u64,
     /// Milliseconds in which the next bytes must come.
@@ -158,6 +160,7 @@ impl Default for Debuginfo {
             directories: vec!["/usr/lib/debug".into()],
             file_bytes_max: 4 << 30,
             cache_bytes_max: 32 << 30,
+            index_bytes_max: 2 << 30,
             connect_ms: 5_000,
             stall_ms: 30_000,
             fetch_ms: 1_800_000,

@@ -7,12 +7,14 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use compiler::Stage;
+use compiler::library::Library;
 use compiler::world::{DebuginfoFile, World};
 use mmap_guard::{FileData, map_file};
 use shared::protocol::response::Timing;
 use shared::target::BuildId;
 
-use crate::job::assignment::Debuginfo;
+use crate::job::assignment::{Debuginfo, DebuginfoFiles};
+use crate::tapset;
 
 /// Mapped files, and when each stage began.
 pub struct MappedWorld {
@@ -22,7 +24,7 @@ pub struct MappedWorld {
 }
 
 enum File {
-    Mapped(FileData),
+    Mapped { file: FileData, index: Option<FileData> },
     Missing,
 }
 
@@ -31,8 +33,11 @@ impl MappedWorld {
     /// `on_stage` is called whenever a stage begins.
     #[must_use]
     pub fn new(debuginfo: &Debuginfo, on_stage: Box<dyn Fn(Stage)>) -> Self {
-        let map = |path: &Option<_>| match path {
-            Some(path) => map_file(path).ok().map(File::Mapped),
+        let map = |files: &Option<DebuginfoFiles>| match files {
+            Some(DebuginfoFiles { file, index }) => {
+                let index = index.as_ref().and_then(|index| map_file(index).ok());
+                map_file(file).ok().map(|file| File::Mapped { file, index })
+            }
             None => Some(File::Missing),
         };
         let files = debuginfo.iter().filter_map(|(build_id, path)| Some((build_id.clone(), map(path)?))).collect();
@@ -61,10 +66,21 @@ impl MappedWorld {
 impl World for MappedWorld {
     fn debuginfo(&self, build_id: &BuildId) -> DebuginfoFile<'_> {
         match self.files.get(build_id) {
-            Some(File::Mapped(bytes)) => DebuginfoFile::Bytes(bytes),
+            Some(File::Mapped { file, .. }) => DebuginfoFile::Bytes(file),
             Some(File::Missing) => DebuginfoFile::Missing,
             None => DebuginfoFile::NotHere,
         }
+    }
+
+    fn index(&self, build_id: &BuildId) -> Option<&[u8]> {
+        match self.files.get(build_id)? {
+            File::Mapped { index, .. } => index.as_deref(),
+            File::Missing => None,
+        }
+    }
+
+    fn tapset(&self) -> &Library<'_> {
+        tapset::library()
     }
 
     fn entered(&self, stage: Stage) {

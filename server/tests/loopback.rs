@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         served: a_request_is_answered an_artifact_is_what_its_signer_vouches_for a_repeated_request_needs_no_worker
             a_repeated_request_needs_no_worker_after_a_restart requests_at_once_are_one_compile
             many_requests_go_over_one_connection facts_are_asked_for debuginfo_of_this_host_is_found_and_mapped
-            missing_debuginfo_is_told_with_every_place_tried a_server_of_ones_own_starts_and_ends
+            debuginfo_is_indexed_once_it_was_used missing_debuginfo_is_told_with_every_place_tried a_server_of_ones_own_starts_and_ends
             a_client_that_leaves_takes_nobodys_answer_along a_client_that_leaves_frees_its_worker
             a_client_that_is_authorised_later_gets_in what_is_under_way_ends_before_the_server_does;
         refused: a_stranger_does_not_get_in an_expired_client_does_not_get_in a_revoked_client_does_not_get_in

@@ -48,6 +48,9 @@ pub const BRACE_BYTES_MAX: usize = 16 << 20;
 /// Errors after which a stage gives up on a file: what follows is mostly consequence.
 pub const DIAGNOSTICS_MAX: usize = 100;
 
+/// The same in pass 2 with `--semantic-keep-going`: as many as a catalogue of a large script's errors may have.
+pub const DIAGNOSTICS_KEEP_GOING_MAX: usize = 5_000;
+
 /// Bytes of one frame of the wire protocol. A request carries a script and facts; a response carries an artifact.
 pub const FRAME_BYTES_MAX: usize = 16 << 20;
 
@@ -60,6 +63,26 @@ pub const ARGUMENTS_MAX: usize = 1_000;
 /// Probe points that one script may resolve to. `kernel.function("*")` on a distribution kernel has some 40,000.
 pub const PROBE_POINTS_MAX: usize = 50_000;
 
+/// Aliases that stand for one another in a row. SystemTap's own library stays below ten.
+pub const ALIAS_NESTING_MAX: usize = 64;
+
+/// Statements and expressions of the handlers of one script, with what aliases add to each: a handler is copied for each
+/// alias of its points. SystemTap's largest example, with all system calls, has some 200,000.
+pub const DERIVED_NODES_MAX: usize = 1 << 21;
+
+/// Files of libraries in one request (`-I`), and bytes of all of them together. SystemTap's own library has 600 files and
+/// 4 MB.
+pub const LIBRARY_FILES_MAX: usize = 4096;
+
+/// Bytes of the files of libraries in one request (`-I`), names included.
+pub const LIBRARY_BYTES_MAX: usize = 8 << 20;
+
+/// Definitions (`-D`) in one request.
+pub const DEFINES_MAX: usize = 1_000;
+
+/// Scripts in one request: the first, and those of `-E`.
+pub const SCRIPTS_MAX: usize = 64;
+
 /// Rounds of questions and answers (`NeedFacts`) for one request: each round must bring the compile further.
 pub const FACT_ROUNDS_MAX: usize = 8;
 
@@ -71,6 +94,18 @@ pub const ARRAY_KEYS_MAX: usize = 9;
 
 /// Bytes of a composite array key: what the kernel's hash accepts from the BPF stack with room to spare.
 pub const ARRAY_KEY_BYTES_MAX: usize = 4096;
+
+/// Buckets of a linear histogram: a screen shows some hundred, and each is a word for each processor and entry.
+pub const HISTOGRAM_BUCKETS_MAX: i128 = 4096;
+
+/// Bytes of one regular expression.
+pub const PATTERN_BYTES_MAX: usize = 4096;
+
+/// Groups of a regular expression in one another: whoever walks it may recurse.
+pub const PATTERN_NESTING_MAX: usize = 64;
+
+/// Repetitions that a regular expression may ask for (RE_DUP_MAX of POSIX): each is a copy in its automaton.
+pub const PATTERN_REPEAT_MAX: u32 = 255;
 
 /// `MAXMAPENTRIES`: entries of an associative array where the script names no size.
 pub const MAP_ENTRIES_DEFAULT: u32 = 2048;
@@ -99,23 +134,38 @@ pub const FUNCTIONS_MAX: usize = 16_384;
 /// Values of one IR function.
 pub const VALUES_MAX: usize = 1 << 20;
 
+/// Values of a handler's function up to which calls in it are replaced by what they call: some ten thousand instructions.
+pub const INLINED_VALUES_MAX: usize = 1 << 16;
+
 /// Blocks of one IR function.
 pub const BLOCKS_MAX: usize = 1 << 18;
 
 /// Bytes of the ring buffer between the probes and `taprun` (`-s` changes it). A power of two of pages.
 pub const RING_BYTES_DEFAULT: u32 = 4 << 20;
 
-/// `MAXACTION`: steps a user-side handler may take before it is stopped as a run-away, per activation.
+/// Steps a user-side handler may take before it is stopped as a run-away, per activation.
 ///
 /// SystemTap allows 1,000 statements, ten times that where interrupts are on; a user-side handler disturbs nobody, so its
 /// bound is only there to end endless loops.
 pub const INTERPRETER_STEPS_MAX: u64 = 1 << 28;
 
-/// `MAXNESTING`: depth of function calls in a user-side handler.
-pub const CALL_DEPTH_MAX: usize = 64;
+/// Bytes of scratch memory of one handler: instructions reach 32,767 bytes far.
+pub const SCRATCH_BYTES_MAX: usize = 32_760;
+
+/// `MAXACTION`: statements that one run of a handler in the kernel may take (SystemTap's value).
+pub const ACTIONS_DEFAULT: u32 = 1000;
+
+/// `MAXNESTING`: activations of one function inside one another (SystemTap's value).
+pub const NESTING_DEFAULT: u32 = 10;
+
+/// Calls inside one another, whatever the functions: each takes some of the interpreter's own stack.
+pub const CALL_DEPTH_MAX: usize = 128;
 
 /// `MAXERRORS`: run-time errors that are reported and survived; one more ends the session.
-pub const ERRORS_DEFAULT: u64 = 0;
+pub const ERRORS_DEFAULT: u32 = 0;
+
+/// `MAXSKIPPED`: handlers skipped for want of memory; one more ends the session (SystemTap's value).
+pub const SKIPPED_DEFAULT: u32 = 100;
 
 /// Bytes of a build id. GNU ld writes 20, others 8 to 32; the note format allows any.
 pub const BUILD_ID_BYTES_MAX: usize = 64;
@@ -175,6 +225,9 @@ pub const LOCATION_OPERATIONS_MAX: usize = 4096;
 
 /// Members of one struct and enumerators of one enum, unnamed inner ones included. The kernel's largest enum has some 2,000.
 pub const TYPE_MEMBERS_MAX: usize = 1 << 16;
+
+/// Structs within structs that are shown as text (`$x$$`).
+pub const TYPE_NESTING_SHOWN_MAX: usize = 16;
 
 /// Numbers on the stack of a location's expression. Compilers use some 10.
 pub const LOCATION_STACK_MAX: usize = 64;

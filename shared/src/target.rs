@@ -58,11 +58,13 @@ pub enum Feature {
     Snprintf,
     /// `bpf_ktime_get_tai_ns` (since 6.1).
     TaiClock,
+    /// The instruction `may_goto`, which bounds loops that the verifier cannot (since 6.9).
+    MayGoto,
 }
 
 impl Feature {
     /// Every feature, in the order they are probed and printed.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Kprobe,
         Self::Uprobe,
         Self::RawTracepoint,
@@ -70,6 +72,7 @@ impl Feature {
         Self::AttachCookie,
         Self::Snprintf,
         Self::TaiClock,
+        Self::MayGoto,
     ];
 }
 
@@ -83,6 +86,7 @@ impl fmt::Display for Feature {
             Self::AttachCookie => "attach_cookie",
             Self::Snprintf => "snprintf",
             Self::TaiClock => "tai_clock",
+            Self::MayGoto => "may_goto",
         })
     }
 }

@@ -49,8 +49,7 @@ const UNSEEN: [(&str, &str); 6] = [
 ];
 
 /// Codes that are put together, with what comes of it.
-const COMPOSED: [(&str, &[&str]); 1] =
-    [("elaborate/duplicate-{what}", &["elaborate/duplicate-function", "elaborate/duplicate-global"])];
+const COMPOSED: [(&str, &[&str]); 0] = [];
 
 /// The tests.
 pub(crate) fn trials() -> impl Iterator<Item = Trial> {

@@ -14,7 +14,6 @@ use shared::abi::event::Record;
 use shared::abi::map::Parameter;
 use shared::abi::value::Datum;
 use shared::ir::{Ir, TaskField};
-use shared::limits::{CALL_DEPTH_MAX, ERRORS_DEFAULT};
 
 use super::Result;
 
@@ -33,7 +32,7 @@ const START_NS: i64 = 1_000_000_000_000_000_000;
 const FIRINGS_MAX: usize = 1_000;
 
 /// Less than a real session allows: a handler that never ends need not take half a minute to show it.
-const BOUNDS: Bounds = Bounds { steps_max: 1_000_000, depth_max: CALL_DEPTH_MAX };
+const STEPS_MAX: u64 = 1_000_000;
 
 struct Session<'a> {
     ir: &'a Ir,
@@ -105,14 +104,15 @@ impl Session<'_> {
     }
 
     fn has_too_many_errors(&self) -> bool {
-        self.errors.len() as u64 > ERRORS_DEFAULT
+        self.errors.len() > self.ir.limits.errors_max as usize
     }
 
     fn fire(&mut self, firing: Firing) -> Result<()> {
         let handler = &self.ir.handlers[firing.handler];
         self.world.point = Some(handler.points[firing.point].clone());
         (self.world.handler_index, self.world.point_index) = (firing.handler, firing.point);
-        interpret(self.ir, handler.function, &mut self.world, BOUNDS).map_err(|error| error.to_string())?;
+        let bounds = Bounds { steps_max: STEPS_MAX, ..Bounds::of_user_side(self.ir) };
+        interpret(self.ir, handler.function, &mut self.world, bounds).map_err(|error| error.to_string())?;
         for record in std::mem::take(&mut self.world.records) {
             match record {
                 Record::Print { format, arguments } => {

@@ -5,7 +5,8 @@ use shared::abi::format::Format;
 use shared::abi::map::Parameter;
 use shared::ir::{
     BinaryOp, Block, BlockId, Datum, End, FormatDecl, FormatId, Function, FunctionId, Global, GlobalId, Handler,
-    Instruction, Ir, Jump, Location, Op, PointField, Relation, Space, Storage, TaskField, Type, UnaryOp, Value, Width,
+    Instruction, Ir, Jump, Limits, Location, Op, PointField, Relation, Space, Storage, TaskField, Type, UnaryOp, Value,
+    Width,
 };
 use shared::probe::{Place, ProbePoint};
 
@@ -15,26 +16,30 @@ use super::native::BUFFER_BYTES;
 pub(crate) fn program(seed: u64, buffer: u64) -> Ir {
     let mut random = fastrand::Rng::with_seed(seed);
     let globals = globals(&mut random);
-    let mut generator = Generator {
-        random,
-        buffer,
-        ir: Ir { sources: vec!["<random>".to_owned()], globals, ..Ir::default() },
-        function: Function { name: "probe_0".to_owned(), ..Function::default() },
-        longs: Vec::new(),
-        strings: Vec::new(),
-        current: 0,
+    let limits = Limits {
+        actions_max: random.u32(1..40),
+        nesting_max: random.u32(1..4),
+        errors_max: random.u32(0..2),
+        ..Limits::default()
     };
-    generator.new_block();
-    generator.statements(3);
-    generator.print_everything();
-    generator.end(End::Return(None));
-    let Generator { mut ir, function, .. } = generator;
-    ir.functions.push(function);
     let place = Place::Tracepoint { name: "sys_enter".to_owned() };
     let name = "kernel.trace(\"sys_enter\")".to_owned();
     let point = ProbePoint { name, function: "somewhere".to_owned(), place };
-    ir.handlers.push(Handler { function: FunctionId(0), points: vec![point] });
-    ir
+    let handlers = vec![Handler { function: FunctionId(0), points: vec![point] }];
+    let ir = Ir { sources: vec!["<random>".to_owned()], limits, globals, handlers, ..Ir::default() };
+    let mut generator = Generator {
+        random,
+        buffer,
+        ir,
+        signatures: Vec::new(),
+        function: Function::default(),
+        longs: Vec::new(),
+        strings: Vec::new(),
+        current: 0,
+        catch: None,
+    };
+    generator.functions();
+    generator.ir
 }
 
 fn globals(random: &mut fastrand::Rng) -> Vec<Global> {
@@ -76,6 +81,11 @@ fn bytes(random: &mut fastrand::Rng, bytes_max: usize) -> BString {
     (0..size).map(|_| alphabet[random.usize(..alphabet.len())]).collect::<Vec<u8>>().into()
 }
 
+/// A jump that brings nothing along.
+fn jump(block: usize) -> Jump {
+    Jump { block: BlockId(block as u32), arguments: Vec::new() }
+}
+
 struct Generator {
     random: fastrand::Rng,
     buffer: u64,
@@ -85,9 +95,48 @@ struct Generator {
     longs: Vec<Value>,
     strings: Vec<Value>,
     current: usize,
+    /// What each function takes and gives. The first is the handler's.
+    signatures: Vec<(Vec<Type>, Option<Type>)>,
+    /// Where errors are caught.
+    catch: Option<usize>,
 }
 
 impl Generator {
+    fn functions(&mut self) {
+        self.signatures.push((Vec::new(), None));
+        for _ in 0..self.random.usize(0..3) {
+            let parameters = (0..self.random.usize(0..3)).map(|_| self.ty()).collect();
+            let result = if self.random.bool() { Some(self.ty()) } else { None };
+            self.signatures.push((parameters, result));
+        }
+        for (index, (parameters, result)) in self.signatures.clone().into_iter().enumerate() {
+            self.function = Function { name: format!("function_{index}"), result, ..Function::default() };
+            (self.longs, self.strings, self.catch) = (Vec::new(), Vec::new(), None);
+            self.current = self.new_block();
+            for ty in parameters {
+                self.parameter(self.current, ty);
+            }
+            self.statements(if index == 0 { 3 } else { 1 });
+            if index == 0 {
+                self.print_everything();
+            }
+            let value = result.map(|ty| self.value(ty));
+            self.end(End::Return(value));
+            self.ir.functions.push(std::mem::take(&mut self.function));
+        }
+    }
+
+    /// A further parameter of a block.
+    fn parameter(&mut self, block: usize, ty: Type) -> Value {
+        let parameter = self.function.new_value(ty);
+        self.function.blocks[block].parameters.push(parameter);
+        match ty {
+            Type::String(_) => self.strings.push(parameter),
+            Type::Long | Type::Iterator => self.longs.push(parameter),
+        }
+        parameter
+    }
+
     fn new_block(&mut self) -> usize {
         let (end, end_location) = (End::Return(None), Location { source: 0, line: 7, column: 1 });
         self.function.blocks.push(Block { parameters: Vec::new(), instructions: Vec::new(), end, end_location });
@@ -116,7 +165,10 @@ impl Generator {
         for _ in 0..self.random.usize(1..10) {
             match self.random.u8(0..12) {
                 0 | 1 if depth > 0 => self.branch(depth),
-                2 if depth < 3 && self.random.u8(0..4) == 0 => self.raise_sometimes(),
+                2 if self.random.u8(0..4) == 0 => self.raise_sometimes(),
+                3 if depth > 0 && self.random.bool() => self.round_and_round(depth),
+                4 if depth > 0 && self.random.bool() => self.try_(depth),
+                5 if self.signatures.len() > 1 && self.random.bool() => self.call(),
                 _ => self.operation(),
             }
         }
@@ -126,7 +178,6 @@ impl Generator {
     fn branch(&mut self, depth: usize) {
         let condition = self.long();
         let (then, otherwise, after) = (self.new_block(), self.new_block(), self.new_block());
-        let jump = |block: usize| Jump { block: BlockId(block as u32), arguments: Vec::new() };
         self.end(End::Branch { condition, then: jump(then), otherwise: jump(otherwise) });
         let types: Vec<Type> = (0..self.random.usize(0..3)).map(|_| self.ty()).collect();
         let known = (self.longs.len(), self.strings.len());
@@ -140,27 +191,108 @@ impl Generator {
         }
         self.current = after;
         for ty in types {
-            let parameter = self.function.new_value(ty);
-            self.function.blocks[after].parameters.push(parameter);
-            match ty {
-                Type::String(_) => self.strings.push(parameter),
-                Type::Long | Type::Iterator => self.longs.push(parameter),
-            }
+            self.parameter(after, ty);
+        }
+    }
+
+    /// A loop that carries some values along, and ends after some rounds, at once, or when the statements run out.
+    fn round_and_round(&mut self, depth: usize) {
+        let types: Vec<Type> = (0..self.random.usize(0..3)).map(|_| self.ty()).collect();
+        let mut arguments: Vec<Value> = types.iter().map(|&ty| self.value(ty)).collect();
+        let rounds = self.random.i64(0..12);
+        arguments.push(self.push(Op::Long(rounds), &[Type::Long])[0]);
+        let [head, enough, test, body, after] = std::array::from_fn(|_| self.new_block());
+        self.end(End::Jump(Jump { block: BlockId(head as u32), arguments }));
+        self.current = head;
+        types.iter().for_each(|&ty| {
+            self.parameter(head, ty);
+        });
+        let left = self.parameter(head, Type::Long);
+        let statements = self.random.u32(1..5);
+        let exceeded = self.push(Op::Spend(statements), &[Type::Long])[0];
+        self.end(End::Branch { condition: exceeded, then: jump(enough), otherwise: jump(test) });
+        self.current = enough;
+        self.raise("enough", &[]);
+        self.current = test;
+        let known = (self.longs.len(), self.strings.len());
+        let condition = if self.random.u8(0..4) == 0 { self.long() } else { left };
+        self.end(End::Branch { condition, then: jump(body), otherwise: jump(after) });
+        self.current = body;
+        self.statements(depth - 1);
+        let one = self.push(Op::Long(1), &[Type::Long])[0];
+        let fewer = self.push(Op::Binary(BinaryOp::Subtract, left, one), &[Type::Long])[0];
+        let mut arguments: Vec<Value> = types.iter().map(|&ty| self.value(ty)).collect();
+        arguments.push(fewer);
+        self.end(End::Jump(Jump { block: BlockId(head as u32), arguments }));
+        self.longs.truncate(known.0);
+        self.strings.truncate(known.1);
+        self.current = after;
+    }
+
+    /// Statements whose errors are caught, perhaps inside others.
+    fn try_(&mut self, depth: usize) {
+        let (catch, after) = (self.new_block(), self.new_block());
+        let outer = self.catch.replace(catch);
+        let known = (self.longs.len(), self.strings.len());
+        self.statements(depth - 1);
+        self.raise_sometimes();
+        self.end(End::Jump(jump(after)));
+        self.catch = outer;
+        self.longs.truncate(known.0);
+        self.strings.truncate(known.1);
+        self.current = catch;
+        let ty = self.string_type();
+        self.push(Op::Caught, &[ty]);
+        self.statements(depth - 1);
+        self.end(End::Jump(jump(after)));
+        self.longs.truncate(known.0);
+        self.strings.truncate(known.1);
+        self.current = after;
+    }
+
+    /// A call of a function, perhaps of the one that it stands in.
+    fn call(&mut self) {
+        let callee = self.random.usize(1..self.signatures.len());
+        let (parameters, result) = self.signatures[callee].clone();
+        let arguments: Vec<Value> = parameters.iter().map(|&ty| self.value(ty)).collect();
+        let results: Vec<Value> =
+            result.into_iter().chain([Type::Long]).map(|ty| self.function.new_value(ty)).collect();
+        let op = Op::Call(FunctionId(callee as u32), arguments);
+        let location = Location { source: 0, line: self.random.u32(1..9), column: 1 };
+        let instruction = Instruction { results: results.clone(), op, location };
+        self.function.blocks[self.current].instructions.push(instruction);
+        let raised = self.catch.unwrap_or_else(|| {
+            let block = self.new_block();
+            self.function.blocks[block].end = End::Reraise;
+            block
+        });
+        let after = self.new_block();
+        let condition = results[results.len() - 1];
+        self.end(End::Branch { condition, then: jump(raised), otherwise: jump(after) });
+        self.current = after;
+        match result {
+            Some(Type::String(_)) => self.strings.push(results[0]),
+            Some(_) => self.longs.push(results[0]),
+            None => {}
         }
     }
 
     fn raise_sometimes(&mut self) {
         let condition = self.long();
         let (raise, after) = (self.new_block(), self.new_block());
-        let jump = |block: usize| Jump { block: BlockId(block as u32), arguments: Vec::new() };
         self.end(End::Branch { condition, then: jump(raise), otherwise: jump(after) });
         self.current = raise;
-        let known = self.longs.len();
-        let argument = self.long();
-        self.longs.truncate(known);
-        let format = self.format("wrong: %d", &[argument]);
-        self.end(End::Raise { format, arguments: vec![argument] });
+        let known = (self.longs.len(), self.strings.len());
+        let arguments = [self.long(), self.string()];
+        self.longs.truncate(known.0);
+        self.strings.truncate(known.1);
+        self.raise("wrong: %d %s", &arguments);
         self.current = after;
+    }
+
+    fn raise(&mut self, text: &str, arguments: &[Value]) {
+        let format = self.format(text, arguments);
+        self.end(End::Raise { format, arguments: arguments.to_vec(), catch: self.catch.map(jump) });
     }
 
     // Values
@@ -170,7 +302,10 @@ impl Generator {
     }
 
     fn string_type(&mut self) -> Type {
-        Type::String(self.random.u16(0..26))
+        match self.random.u8(0..16) {
+            0 => Type::String(self.random.u16(120..600)),
+            _ => Type::String(self.random.u16(0..26)),
+        }
     }
 
     fn value(&mut self, ty: Type) -> Value {
@@ -204,7 +339,7 @@ impl Generator {
     fn format(&mut self, text: &str, arguments: &[Value]) -> FormatId {
         let format = Format::parse(text.as_bytes()).expect("a format");
         let arguments = arguments.iter().map(|&value| self.function.ty(value)).collect();
-        self.ir.formats.push(FormatDecl { format, arguments });
+        self.ir.formats.push(FormatDecl { format, arguments, near: String::new() });
         FormatId(self.ir.formats.len() as u16 - 1)
     }
 

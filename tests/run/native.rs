@@ -3,19 +3,20 @@
 use std::collections::BTreeMap;
 
 use aya::programs::{RawTracePoint, RawTracePointRunOptions, TestRun as _};
+use bstr::BStr;
 use client::interpret::memory::{Array, MemoryWorld};
-use client::interpret::{Bounds, interpret};
+use client::interpret::{Bounds, Message, interpret};
 use client::kernel::globals::Globals;
 use client::kernel::hash::Hash;
 use shared::abi::event::{Record, decode};
 use shared::abi::map::{GLOBALS, Parameter, SessionState, array_name, scalar_offsets, session};
 use shared::abi::value::{Datum, decode_all};
-use shared::ir::{GlobalId, Ir, Space, Storage, TaskField};
+use shared::ir::{GlobalId, Ir, MAXNESTING_EXCEEDED, Space, Storage, TaskField};
 
 /// What a program did.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Effect {
-    records: Vec<Record>,
+    records: Vec<String>,
     scalars: BTreeMap<GlobalId, Datum>,
     arrays: BTreeMap<GlobalId, Array>,
 }
@@ -56,15 +57,23 @@ impl World {
         world.task.insert(TaskField::Pid, Datum::Long(i64::from(pid.as_raw_nonzero().get())));
         world.task.insert(TaskField::Tid, Datum::Long(i64::from(tid.as_raw_nonzero().get())));
         world.task.insert(TaskField::Execname, Datum::String(self.execname.clone().into()));
-        interpret(ir, ir.handlers[0].function, &mut world, Bounds::default()).expect("a verified program runs");
-        assert_eq!(world.stopped, None, "no program runs away");
-        Effect { records: world.records, scalars: world.scalars, arrays: world.arrays }
+        interpret(ir, ir.handlers[0].function, &mut world, Bounds::of_kernel_side(ir))
+            .expect("a verified program runs");
+        let mut records: Vec<String> = world.records.iter().map(|record| said(ir, record)).collect();
+        match world.stopped {
+            Some((location, Message::DepthExceeded)) => {
+                records.push(format!("error{location} at 0 of 0: {MAXNESTING_EXCEEDED}"));
+            }
+            stopped => assert_eq!(stopped, None, "no program runs away"),
+        }
+        Effect { records, scalars: world.scalars, arrays: world.arrays }
     }
 
     /// Runs the first handler's program in the kernel.
     pub(crate) fn execute(&self, ir: &Ir, elf: &[u8]) -> Result<Effect, String> {
         let say = |what: &str, error: &dyn std::fmt::Display| format!("{what}: {error}");
         let mut ebpf = aya::EbpfLoader::new()
+            .verifier_log_level(aya::VerifierLogLevel::STATS)
             .override_global(shared::abi::map::PARAMETERS, PARAMETERS.as_slice(), true)
             .load(elf)
             .map_err(|error| say("load", &error))?;
@@ -86,7 +95,7 @@ impl World {
         let mut ring = aya::maps::RingBuf::try_from(ebpf.map_mut("events").expect("the ring")).expect("its type");
         let mut records = Vec::new();
         while let Some(bytes) = ring.next() {
-            records.push(decode(ir, &bytes).map_err(|error| say("record", &error))?);
+            records.push(said(ir, &decode(ir, &bytes).map_err(|error| say("record", &error))?));
         }
         let (scalars, arrays) = self.globals(ir, &globals, &offsets, &ebpf);
         Ok(Effect { records, scalars, arrays })
@@ -118,6 +127,23 @@ impl World {
             }
         }
         (scalars, arrays)
+    }
+}
+
+/// A record as text: what is an error's format in one IR may be another in an optimized one.
+fn said(ir: &Ir, record: &Record) -> String {
+    match record {
+        Record::Raise { handler, point, location, format, arguments } => {
+            let mut text = Vec::new();
+            ir.formats[usize::from(format.0)].format.render(arguments, &mut text);
+            format!("error{location} at {point} of {handler}: {}", BStr::new(&text))
+        }
+        Record::Print { format, arguments } => {
+            let mut text = Vec::new();
+            ir.formats[usize::from(format.0)].format.render(arguments, &mut text);
+            format!("print {:?}", BStr::new(&text))
+        }
+        Record::Exit => "exit".to_owned(),
     }
 }
 

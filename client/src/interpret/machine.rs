@@ -6,6 +6,9 @@ use shared::ir::{
     Block, BlockId, End, FormatId, Function, FunctionId, GlobalId, Instruction, Ir, Jump, Location, Op, Storage, Value,
 };
 
+use shared::ir::{MAXACTION_EXCEEDED, MAXNESTING_EXCEEDED};
+use shared::limits::CALL_DEPTH_MAX;
+
 use super::walk::Walk;
 use super::{Bounds, InterpretError, Message, Result, Room, World};
 
@@ -17,6 +20,12 @@ pub(super) struct Machine<'a> {
     world: &'a mut dyn World,
     bounds: Bounds,
     steps: u64,
+    /// Statements that were counted.
+    actions: u64,
+    /// The functions that run, outermost first.
+    running: Vec<FunctionId>,
+    /// The run-time error that is on its way to where it is caught.
+    pending: Option<(Location, Message)>,
 }
 
 /// How a function ended.
@@ -52,25 +61,33 @@ enum Cell {
 struct Frame<'a> {
     function: &'a Function,
     cells: Vec<Cell>,
-    depth: usize,
 }
 
 impl<'a> Machine<'a> {
     pub(super) fn new(ir: &'a Ir, world: &'a mut dyn World, bounds: Bounds) -> Self {
-        Self { ir, world, bounds, steps: 0 }
+        Self { ir, world, bounds, steps: 0, actions: 0, running: Vec::new(), pending: None }
     }
 
     pub(super) fn run(mut self, function: FunctionId) -> Result {
-        match self.call(function, Vec::new(), 0) {
-            Ok(_) | Err(Stop::Ended) => Ok(()),
+        match self.call(function, Vec::new()) {
+            Ok(_) | Err(Stop::Ended) => {
+                self.pending.map_or(Ok(()), |(location, message)| self.world.raise(location, message))
+            }
             Err(Stop::Broken(error)) => Err(error),
         }
     }
 
-    fn call(&mut self, function: FunctionId, arguments: Vec<Datum>, depth: usize) -> Step<Returned> {
-        let function =
-            self.ir.functions.get(function.0 as usize).ok_or_else(|| internal("a function that does not exist"))?;
-        let mut frame = Frame { function, cells: vec![Cell::Undefined; function.values.len()], depth };
+    fn call(&mut self, id: FunctionId, arguments: Vec<Datum>) -> Step<Returned> {
+        self.running.push(id);
+        let returned = self.run_body(id, arguments);
+        self.running.pop();
+        returned
+    }
+
+    fn run_body(&mut self, id: FunctionId, arguments: Vec<Datum>) -> Step<Returned> {
+        let function = self.ir.functions.get(id.0 as usize);
+        let function = function.ok_or_else(|| internal("a function that does not exist"))?;
+        let mut frame = Frame { function, cells: vec![Cell::Undefined; function.values.len()] };
         let mut block = function.blocks.first().ok_or_else(|| internal("a function without blocks"))?;
         for (&parameter, argument) in block.parameters.iter().zip(arguments) {
             frame.define(parameter, argument)?;
@@ -92,10 +109,11 @@ impl<'a> Machine<'a> {
                 }
                 End::Return(None) => return Ok(Returned::Value(None)),
                 End::Return(Some(value)) => return Ok(Returned::Value(Some(frame.datum(*value)?.clone()))),
-                End::Raise { format, arguments } => {
+                End::Raise { format, arguments, catch } => {
                     let arguments = self.format_arguments(&frame, *format, arguments)?;
-                    self.world.raise(block.end_location, Message::Format { format: *format, arguments })?;
-                    return Ok(Returned::Raised);
+                    self.pending = Some((block.end_location, Message::Format { format: *format, arguments }));
+                    let Some(catch) = catch else { return Ok(Returned::Raised) };
+                    catch
                 }
                 End::Reraise => return Ok(Returned::Raised),
             };
@@ -141,6 +159,11 @@ impl<'a> Machine<'a> {
                 self.world.exit();
                 return Ok(());
             }
+            Op::Spend(statements) => {
+                self.actions = self.actions.saturating_add(u64::from(*statements));
+                truth(self.actions > self.bounds.actions_max)
+            }
+            Op::Caught => Datum::String(self.caught().into()),
             Op::Load { space, width, address } => {
                 let loaded = self.world.load(*space, *width, frame.long(*address)? as u64)?;
                 let long = Datum::Long(loaded.map_or(0, |raw| width.widen(raw)));
@@ -216,12 +239,14 @@ impl<'a> Machine<'a> {
         arguments: &[Value],
         call: &Instruction,
     ) -> Step {
-        if frame.depth >= self.bounds.depth_max {
-            self.world.raise(call.location, Message::DepthExceeded)?;
-            return Err(Stop::Ended);
-        }
         let arguments = arguments.iter().map(|&value| frame.datum(value).cloned()).collect::<Step<_>>()?;
-        let returned = self.call(function, arguments, frame.depth + 1)?;
+        let activations = self.running.iter().filter(|&&running| running == function).count();
+        let returned = if activations >= self.bounds.nesting_max || self.running.len() > CALL_DEPTH_MAX {
+            self.pending = Some((call.location, Message::DepthExceeded));
+            Returned::Raised
+        } else {
+            self.call(function, arguments)?
+        };
         match (returned, call.results.as_slice()) {
             (Returned::Value(None), [raised]) => frame.define(*raised, truth(false)),
             (Returned::Value(Some(value)), [result, raised]) => {
@@ -234,6 +259,21 @@ impl<'a> Machine<'a> {
             }
             _ => Err(internal("a call whose results are not those of the function").into()),
         }
+    }
+
+    /// The text of the pending error, which is pending no more.
+    fn caught(&mut self) -> Vec<u8> {
+        let mut text = Vec::new();
+        match self.pending.take() {
+            Some((_, Message::Format { format, arguments })) => {
+                self.ir.formats[usize::from(format.0)].format.render(&arguments, &mut text);
+                text.truncate(text.find_byte(0).unwrap_or(text.len()));
+            }
+            Some((_, Message::StepsExceeded)) => text.extend(MAXACTION_EXCEEDED.as_bytes()),
+            Some((_, Message::DepthExceeded)) => text.extend(MAXNESTING_EXCEEDED.as_bytes()),
+            None => {}
+        }
+        text
     }
 
     /// Arguments of a format, cut to the types that the format is declared with, as they are in an event record.

@@ -8,7 +8,7 @@ use bstr::BString;
 use shared::abi::map::Parameter;
 use shared::abi::value::Datum;
 use shared::ir::{Clock, FormatId, FunctionId, GlobalId, Ir, Location, PointField, Space, TaskField, Width};
-use shared::limits::{CALL_DEPTH_MAX, INTERPRETER_STEPS_MAX};
+use shared::limits::{INTERPRETER_STEPS_MAX, NESTING_DEFAULT};
 
 mod machine;
 
@@ -157,7 +157,7 @@ pub enum Message {
     },
     /// The handler took more steps than [`Bounds::steps_max`].
     StepsExceeded,
-    /// A call was nested deeper than [`Bounds::depth_max`].
+    /// A function called itself, perhaps through others, more often than [`Bounds::nesting_max`].
     DepthExceeded,
 }
 
@@ -180,13 +180,29 @@ pub type Result<T = ()> = std::result::Result<T, InterpretError>;
 pub struct Bounds {
     /// Instructions, ends of blocks, and entries of walks that are opened.
     pub steps_max: u64,
-    /// Calls within calls.
-    pub depth_max: usize,
+    /// Statements, as [`shared::ir::Op::Spend`] counts them.
+    pub actions_max: u64,
+    /// Activations of one function inside one another.
+    pub nesting_max: usize,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { steps_max: INTERPRETER_STEPS_MAX, depth_max: CALL_DEPTH_MAX }
+        Self { steps_max: INTERPRETER_STEPS_MAX, actions_max: u64::MAX, nesting_max: NESTING_DEFAULT as usize }
+    }
+}
+
+impl Bounds {
+    /// What a handler may do that runs in `taprun`: as much as it wants, within reason, for it holds nobody up.
+    #[must_use]
+    pub fn of_user_side(ir: &Ir) -> Self {
+        Self { nesting_max: ir.limits.nesting_max as usize, ..Self::default() }
+    }
+
+    /// What a handler may do that runs in the kernel.
+    #[must_use]
+    pub fn of_kernel_side(ir: &Ir) -> Self {
+        Self { actions_max: u64::from(ir.limits.actions_max), ..Self::of_user_side(ir) }
     }
 }
 

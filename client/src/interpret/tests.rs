@@ -459,15 +459,19 @@ b2():
     assert_eq!(run(&ir, &mut MemoryWorld::new(&ir)), "1 2\n2 1\n");
 }
 
-/// A handler that calls u1 with 20 and prints what it gives and whether it raised.
-fn caller(then: &str, callee: &str) -> Ir {
+/// A handler that calls u1 with 20 and prints what it gives; where it raised, does something else.
+fn caller(raised: &str, callee: &str) -> Ir {
     ir(&format!(
         r#"function u0 "probe_0"
 b0():
   v0: long = long 20
   v1: long, v2: long = call u1(v0)
-  print f2(v1, v2)
-  {then}
+  branch v2 b1() b2()
+b1():
+  {raised}
+b2():
+  print f0(v1)
+  return
 function u1 "f" long
 {callee}"#
     ))
@@ -475,8 +479,8 @@ function u1 "f" long
 
 #[test]
 fn a_call_gives_what_the_function_returns() {
-    let ir = caller("return", "b0(v0: long):\n  v1: long = add v0 v0\n  return v1\n");
-    assert_eq!(run(&ir, &mut MemoryWorld::new(&ir)), "40 0\n");
+    let ir = caller("reraise", "b0(v0: long):\n  v1: long = add v0 v0\n  return v1\n");
+    assert_eq!(run(&ir, &mut MemoryWorld::new(&ir)), "40\n");
 }
 
 #[test]
@@ -485,6 +489,10 @@ fn a_string_is_cut_on_its_way_into_and_out_of_a_function() {
 b0():
   v0: string(6) = string "abcdef"
   v1: string(2), v2: long = call u1(v0)
+  branch v2 b1() b2()
+b1():
+  reraise
+b2():
   print f1(v1)
   return
 function u1 "f" string(6)
@@ -500,11 +508,31 @@ fn an_error_in_a_function_is_reported_once_and_handed_up() {
     let ir = caller("reraise", "b0(v0: long):\n  raise f4() @0:3:9\n");
     let mut world = MemoryWorld::new(&ir);
     (world.handler_index, world.point_index) = (4, 2);
-    assert_eq!(run(&ir, &mut world), "0 1\n");
+    assert_eq!(run(&ir, &mut world), "");
     let location = Location { source: 0, line: 3, column: 9 };
     let raise = Record::Raise { handler: 4, point: 2, location, format: FormatId(4), arguments: vec![] };
-    assert_eq!(world.records[0], raise);
-    assert_eq!(world.records.len(), 2);
+    assert_eq!(world.records, [raise]);
+}
+
+#[test]
+fn an_error_that_is_caught_is_its_message_and_no_more() {
+    let ir = caller("v3: string(9) = caught\n  print f1(v3)\n  return", "b0(v0: long):\n  raise f4() @0:3:9\n");
+    let mut world = MemoryWorld::new(&ir);
+    assert_eq!(run(&ir, &mut world), "<divisi>\n");
+    assert_eq!(world.records.len(), 1);
+    let (ir, world) =
+        after("  v0: long = long 1\n  raise f4() catch b1()\nb1():\n  v1: string(3) = caught\n  print f1(v1)");
+    assert_eq!(world.output(&ir), "<div>\n");
+}
+
+#[test]
+fn statements_are_counted_against_their_bound() {
+    let text = "function u0 \"probe_0\"\nb0():\n  jump b1()\nb1():\n  v0: long = spend 3\n  print f0(v0)\n  branch v0 b2() b1()\nb2():\n  return\n";
+    let ir = ir(text);
+    let mut world = MemoryWorld::new(&ir);
+    let bounds = Bounds { actions_max: 6, ..Bounds::default() };
+    interpret(&ir, FunctionId(0), &mut world, bounds).expect("a run");
+    assert_eq!(world.output(&ir), "0\n0\n1\n");
 }
 
 #[test]
@@ -524,25 +552,29 @@ fn an_error_with_arguments_ends_the_handler() {
 fn calls_nest_only_so_deep() {
     // u1(n) calls itself with n - 1 until n is 0.
     let ir = caller(
-        "return",
+        "reraise",
         r#"b0(v0: long):
   branch v0 b1() b2()
 b1():
   v1: long = long 1
   v2: long = subtract v0 v1
   v3: long, v4: long = call u1(v2) @0:5:3
-  v5: long = add v3 v1
-  return v5
+  branch v4 b3() b4()
 b2():
   return v0
+b3():
+  reraise
+b4():
+  v5: long = add v3 v1
+  return v5
 "#,
     );
     let mut world = MemoryWorld::new(&ir);
-    let bounds = Bounds { depth_max: 21, ..Bounds::default() };
+    let bounds = Bounds { nesting_max: 21, ..Bounds::default() };
     interpret(&ir, FunctionId(0), &mut world, bounds).expect("a run");
-    assert_eq!((world.output(&ir), world.stopped), (BString::from("20 0\n"), None));
+    assert_eq!((world.output(&ir), world.stopped), (BString::from("20\n"), None));
     let mut world = MemoryWorld::new(&ir);
-    let bounds = Bounds { depth_max: 20, ..Bounds::default() };
+    let bounds = Bounds { nesting_max: 20, ..Bounds::default() };
     interpret(&ir, FunctionId(0), &mut world, bounds).expect("a run");
     assert!(world.records.is_empty());
     assert_eq!(world.stopped, Some((Location { source: 0, line: 5, column: 3 }, Message::DepthExceeded)));
@@ -550,9 +582,13 @@ b2():
 
 #[test]
 fn the_deepest_nesting_allowed_fits_the_stack() {
-    let ir = caller("return", "b0(v0: long):\n  v1: long, v2: long = call u1(v0)\n  return v1\n");
+    let ir = caller(
+        "reraise",
+        "b0(v0: long):\n  v1: long, v2: long = call u1(v0)\n  branch v2 b1() b2()\nb1():\n  reraise\nb2():\n  return v1\n",
+    );
     let mut world = MemoryWorld::new(&ir);
-    assert_eq!(run(&ir, &mut world), "");
+    let bounds = Bounds { nesting_max: usize::MAX, ..Bounds::default() };
+    interpret(&ir, FunctionId(0), &mut world, bounds).expect("a run");
     assert_eq!(world.stopped.map(|(_, message)| message), Some(Message::DepthExceeded));
 }
 

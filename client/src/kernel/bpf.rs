@@ -1,9 +1,9 @@
 //! The system call `bpf(2)`, and what the kernel says about a map.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 
-use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_map_info};
+use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_map_info, bpf_prog_type};
 
 /// All zeros, as the kernel wants every field that a command does not use.
 pub(super) fn zeroed_attr() -> bpf_attr {
@@ -32,4 +32,21 @@ pub(super) fn map_info(map: BorrowedFd<'_>) -> io::Result<bpf_map_info> {
     // SAFETY: the kernel writes at most info_len bytes to info, which lives on.
     unsafe { bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attr) }?;
     Ok(info)
+}
+
+/// Whether the kernel's verifier accepts a program of these instructions, as a raw tracepoint's.
+pub(super) fn verifies(insns: &[u64]) -> bool {
+    let mut attr = zeroed_attr();
+    let license = c"GPL";
+    // SAFETY: this member of the union is a struct of integers, and the whole union is initialised.
+    let load = unsafe { &mut attr.__bindgen_anon_3 };
+    load.prog_type = bpf_prog_type::BPF_PROG_TYPE_RAW_TRACEPOINT as u32;
+    load.insns = insns.as_ptr() as u64;
+    load.insn_cnt = insns.len() as u32;
+    load.license = license.as_ptr() as u64;
+    // SAFETY: the kernel reads insn_cnt instructions of eight bytes and a string, which all live through the call.
+    let Ok(fd) = (unsafe { bpf(bpf_cmd::BPF_PROG_LOAD, &mut attr) }) else { return false };
+    // SAFETY: the kernel has just given us the descriptor of the program, which nobody else owns.
+    drop(unsafe { OwnedFd::from_raw_fd(fd as i32) });
+    true
 }

@@ -10,6 +10,7 @@ use object::read::elf::{FileHeader as _, ProgramHeader as _};
 use object::{Endianness, elf};
 use shared::target::Feature;
 
+use super::bpf::verifies;
 use super::perf_event::{Pmu, Scope};
 use super::symbols;
 
@@ -31,8 +32,16 @@ fn has(feature: Feature) -> bool {
         Feature::RingBuffer => is_map_supported(MapType::RingBuf).unwrap_or(false),
         Feature::AttachCookie => helper(ProgramType::KProbe, BpfHelper::BPF_FUNC_get_attach_cookie),
         Feature::Snprintf => helper(ProgramType::RawTracePoint, BpfHelper::BPF_FUNC_snprintf),
+        Feature::MayGoto => has_may_goto(),
         Feature::TaiClock => helper(ProgramType::RawTracePoint, BpfHelper::BPF_FUNC_ktime_get_tai_ns),
     }
+}
+
+/// `r0 = 0; may_goto +1; r0 = 0; exit`, as instruction words.
+const MAY_GOTO: [u64; 4] = [0xb7, 0x1_00e5, 0xb7, 0x95];
+
+fn has_may_goto() -> bool {
+    verifies(&MAY_GOTO)
 }
 
 /// Opens a kprobe by address, as attaching will.

@@ -6,8 +6,7 @@ use std::io::Write as _;
 
 use bstr::{BStr, BString};
 use shared::abi::value::Datum;
-use shared::ir::{FormatId, Ir, Location};
-use shared::limits::ERRORS_DEFAULT;
+use shared::ir::{FormatId, Ir, Location, MAXACTION_EXCEEDED, MAXNESTING_EXCEEDED};
 
 use crate::attach::Firing;
 use crate::interpret::Message;
@@ -50,7 +49,7 @@ impl<'a> Console<'a> {
 
     /// Whether there were more run-time errors than a session survives.
     pub(super) fn has_too_many_errors(&self) -> bool {
-        self.errors > ERRORS_DEFAULT
+        self.errors > u64::from(self.ir.limits.errors_max)
     }
 }
 
@@ -62,10 +61,13 @@ pub fn error_text(ir: &Ir, firing: Firing, location: Location, message: &Message
         Message::Format { format, arguments } => {
             if let Some(declared) = ir.formats.get(usize::from(format.0)) {
                 declared.format.render(arguments, &mut text);
+                if !declared.near.is_empty() {
+                    text.extend(format!(" near {}", declared.near).into_bytes());
+                }
             }
         }
-        Message::StepsExceeded => text.extend(b"MAXACTION exceeded"),
-        Message::DepthExceeded => text.extend(b"MAXNESTING exceeded"),
+        Message::StepsExceeded => text.extend(MAXACTION_EXCEEDED.as_bytes()),
+        Message::DepthExceeded => text.extend(MAXNESTING_EXCEEDED.as_bytes()),
     }
     if location.line > 0 {
         let source = ir.sources.get(usize::from(location.source)).map_or("<input>", String::as_str);
@@ -86,7 +88,7 @@ mod tests {
     fn an_error_names_its_place_in_the_script_and_its_probe_point() {
         let ir = shared::ir::read::read(
             r#"source s0 "<input>"
-format f0 "division by 0 near operator '%s'" (string(1))
+format f0 "%s by 0" (string(8)) near "operator '/'"
 function u0 "f"
 b0():
   return
@@ -98,7 +100,7 @@ handler h0 u0
         .expect("an IR");
         let firing = Firing { handler: 0, point: 1 };
         let location = Location { source: 0, line: 1, column: 20 };
-        let message = Message::Format { format: FormatId(0), arguments: vec![Datum::String("/".into())] };
+        let message = Message::Format { format: FormatId(0), arguments: vec![Datum::String("division".into())] };
         assert_eq!(
             error_text(&ir, firing, location, &message),
             "ERROR: division by 0 near operator '/' at <input>:1:20\n  in probe begin(1)"

@@ -94,6 +94,7 @@ pub enum Outcome {
 enum Stop {
     Exit,
     Errors,
+    Skipped,
     Signal(i32),
     CommandEnded,
     TargetEnded,
@@ -259,15 +260,21 @@ impl Session<'_> {
             self.console.say(format_args!("WARNING: There were {lost} lost events"));
         }
         let errors = self.console.errors;
-        if errors > 0 {
-            self.console.say(format_args!("WARNING: Number of errors: {errors}, skipped probes: 0"));
+        let skipped = self.skipped();
+        if errors > 0 || skipped > 0 {
+            self.console.say(format_args!("WARNING: Number of errors: {errors}, skipped probes: {skipped}"));
         }
         let has_failed = self.wait_for_command(stop);
         match self.console.output.take_error() {
             Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(RunError::Output(error)),
-            _ if errors > 0 || has_failed => Ok(Outcome::Failure),
+            _ if errors > 0 || stop == Stop::Skipped || has_failed => Ok(Outcome::Failure),
             _ => Ok(Outcome::Success),
         }
+    }
+
+    /// Handlers that found no scratch memory.
+    fn skipped(&self) -> u64 {
+        self.loaded.maps.globals.word(session::SKIPPED).map_or(0, |word| word.load(Ordering::Relaxed))
     }
 
     /// Waits for the command, which may outlive the session, as long as somebody may wait for us. Gives whether it failed.
@@ -296,7 +303,7 @@ impl Session<'_> {
             firing,
             exited: &mut self.exited,
         };
-        Ok(interpret(self.ir, self.ir.handlers[firing.handler].function, &mut world, Bounds::default())?)
+        Ok(interpret(self.ir, self.ir.handlers[firing.handler].function, &mut world, Bounds::of_user_side(self.ir))?)
     }
 
     /// Takes records from the ring buffer, not forever. Gives whether it was emptied.
@@ -319,6 +326,7 @@ impl Session<'_> {
         let has_ended = |process: Option<&Process>| process.is_some_and(|process| process.has_ended(Duration::ZERO));
         match () {
             () if self.console.has_too_many_errors() => Some(Stop::Errors),
+            () if self.skipped() > u64::from(self.ir.limits.skipped_max) => Some(Stop::Skipped),
             () if self.exited => Some(Stop::Exit),
             () if self.console.output.has_failed() => Some(Stop::OutputClosed),
             () if has_ended(self.command.as_ref().map(|command| &command.process)) => Some(Stop::CommandEnded),
@@ -349,6 +357,7 @@ impl std::fmt::Display for Stop {
         match self {
             Self::Exit => f.write_str("exit() was called"),
             Self::Errors => f.write_str("too many run-time errors"),
+            Self::Skipped => f.write_str("too many skipped probes"),
             Self::Signal(signal) => write!(f, "signal {signal}"),
             Self::CommandEnded => f.write_str("the command ended"),
             Self::TargetEnded => f.write_str("the target ended"),

@@ -178,6 +178,9 @@ impl World for HostWorld<'_, '_> {
 
     fn raise(&mut self, location: Location, message: Message) -> Result {
         self.console.raise(self.firing, location, &message);
+        if let Some(word) = self.maps.globals.word(session::ERRORS) {
+            word.fetch_add(1, Ordering::SeqCst);
+        }
         if self.console.has_too_many_errors() {
             set_state(self.maps, SessionState::Stopping);
         }

@@ -12,6 +12,20 @@ use shared::target::BuildId;
 
 use crate::store::Ending;
 
+/// What a worker is to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Task {
+    /// Compile; its answer is an [`Answer`].
+    Compile(Box<Assignment>),
+    /// Make the index of a debug file; its answer is the index's bytes, or why there are none.
+    Index {
+        /// The debug file.
+        file: PathBuf,
+        /// How many threads may work at it.
+        threads: usize,
+    },
+}
+
 /// What a worker is to compile, and with what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assignment {
@@ -21,8 +35,17 @@ pub struct Assignment {
     pub debuginfo: Debuginfo,
 }
 
-/// The file with the debuginfo of a build id, or that nobody has it. Where there is no entry, nobody was asked yet.
-pub type Debuginfo = BTreeMap<BuildId, Option<PathBuf>>;
+/// The files with the debuginfo of a build id, or that nobody has it. Where there is no entry, nobody was asked yet.
+pub type Debuginfo = BTreeMap<BuildId, Option<DebuginfoFiles>>;
+
+/// The files with the debuginfo of a build id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DebuginfoFiles {
+    /// The debug file.
+    pub file: PathBuf,
+    /// Its index, where there is one yet.
+    pub index: Option<PathBuf>,
+}
 
 /// What a worker made of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -20,9 +20,7 @@ const STACK_BYTES_MAX: u64 = 64 << 20;
 /// # Errors
 /// When the kernel refuses one.
 pub(super) fn limit(memory_bytes_max: u64) -> std::io::Result<()> {
-    for (resource, value) in
-        [(Resource::Data, memory_bytes_max), (Resource::Core, 0), (Resource::Fsize, 0), (Resource::Nproc, 0)]
-    {
+    for (resource, value) in [(Resource::Data, memory_bytes_max), (Resource::Core, 0), (Resource::Fsize, 0)] {
         setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) })?;
     }
     let stack = rustix::process::getrlimit(Resource::Stack);
@@ -31,7 +29,8 @@ pub(super) fn limit(memory_bytes_max: u64) -> std::io::Result<()> {
     Ok(())
 }
 
-/// A fence that is ready to be closed.
+/// A fence that is ready to be closed, around the thread that closes it.
+#[derive(Clone)]
 pub(super) struct OpenFence {
     filter: Result<BpfProgram, String>,
 }
@@ -46,6 +45,8 @@ impl OpenFence {
     /// From here on the worker can only compute, and write to what is open.
     #[must_use]
     pub(super) fn close(self) -> Fence {
+        // Where it cannot be set, seccomp allows no new process either.
+        let _ = setrlimit(Resource::Nproc, Rlimit { current: Some(0), maximum: Some(0) });
         let landlock = restrict();
         let apply = |filter: BpfProgram| seccompiler::apply_filter(&filter).map_err(|error| error.to_string());
         Fence { landlock, seccomp: self.filter.and_then(apply) }

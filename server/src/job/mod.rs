@@ -11,6 +11,8 @@ pub mod worker;
 
 mod fence;
 
+mod index;
+
 mod kept;
 
 use std::sync::Arc;
@@ -26,10 +28,11 @@ use tokio::sync::mpsc;
 use crate::config::Config;
 use crate::debuginfod::{Debuginfod, Wanted};
 use crate::error::ServerError;
+use crate::index::Indexes;
 use crate::policy::{self, Refusal};
 use crate::signer::Signer;
 use crate::store::{Compiled, Ending, Found, Store};
-use assignment::{Answer, Assignment, Debuginfo, End, Need};
+use assignment::{Answer, Assignment, Debuginfo, DebuginfoFiles, End, Need};
 use kept::Kept;
 use workers::{WorkerFailure, Workers};
 
@@ -37,7 +40,8 @@ use workers::{WorkerFailure, Workers};
 pub struct Jobs {
     store: Store,
     debuginfod: Arc<Debuginfod>,
-    workers: Workers,
+    indexes: Arc<Indexes>,
+    workers: Arc<Workers>,
     signer: Signer,
     kept: Kept,
 }
@@ -53,7 +57,8 @@ impl Jobs {
             signer,
             store: Store::open(&config.cache, &config.store)?,
             debuginfod: Arc::new(Debuginfod::open(&config.cache, &config.debuginfo)?),
-            workers: Workers::new(&config.job),
+            indexes: Arc::new(Indexes::open(&config.cache, &config.debuginfo)?),
+            workers: Arc::new(Workers::new(&config.job)),
             kept: Kept::open(&config.cache)?,
         })
     }
@@ -111,6 +116,7 @@ impl Jobs {
                     let whole = timing("worker", began.elapsed());
                     let timings = [vec![timing("debuginfo", found)], timings, vec![whole]].concat();
                     let is_repeatable = debuginfo.values().all(Option::is_some);
+                    self.index_all(debuginfo);
                     return Ok(Compiled { ending, timings, is_repeatable });
                 }
                 End::NeedDebuginfo(needs) => {
@@ -133,12 +139,24 @@ impl Jobs {
     /// What is on this host already, of everything the request names.
     async fn at_hand(&self, request: &CompileRequest) -> Debuginfo {
         let wanted = wanted(request);
-        let debuginfod = Arc::clone(&self.debuginfod);
+        let (debuginfod, indexes) = (Arc::clone(&self.debuginfod), Arc::clone(&self.indexes));
         let look = move || {
-            let here = |wanted: Wanted| Some((wanted.build_id.clone(), Some(debuginfod.here(&wanted)?)));
+            let here = |wanted: Wanted| {
+                let files = indexes.with_index(&wanted.build_id, debuginfod.here(&wanted)?);
+                Some((wanted.build_id, Some(files)))
+            };
             wanted.into_iter().filter_map(here).collect()
         };
         tokio::task::spawn_blocking(look).await.unwrap_or_default()
+    }
+
+    /// Has the indexes made that were missing, so that the next script is answered faster.
+    fn index_all(&self, debuginfo: Debuginfo) {
+        for (build_id, files) in debuginfo {
+            if let Some(DebuginfoFiles { file, index: None }) = files {
+                self.indexes.make(build_id, file, &self.workers);
+            }
+        }
     }
 
     async fn find_all(
@@ -150,8 +168,11 @@ impl Jobs {
     ) {
         for need in needs {
             let wanted = Wanted::new(request, need.object, need.build_id);
-            let path = self.debuginfod.find(&wanted, progress).await;
-            debuginfo.insert(wanted.build_id, path);
+            let file = self.debuginfod.find(&wanted, progress).await;
+            let (indexes, build_id) = (Arc::clone(&self.indexes), wanted.build_id.clone());
+            let look = move || file.map(|file| indexes.with_index(&build_id, file));
+            let files = tokio::task::spawn_blocking(look).await.unwrap_or_default();
+            debuginfo.insert(wanted.build_id, files);
         }
     }
 

@@ -1,4 +1,4 @@
-//! The other side of the process boundary: a worker reads one assignment, compiles it behind the fence, answers, and exits.
+//! The other side of the process boundary: a worker reads one task, compiles or indexes behind the fence, answers, and exits.
 //!
 //! It has no configuration, no environment, no key, and after the fence closed no way to anything.
 
@@ -11,10 +11,13 @@ use std::sync::Mutex;
 
 use compiler::world::World;
 use compiler::{Compilation, InternalError};
+use serde::Serialize;
 use shared::limits::FRAME_BYTES_MAX;
 
-use super::assignment::{ANSWER, Answer, Assignment, End, stage_mark};
+use super::assignment::{ANSWER, Answer, Assignment, End, Task, stage_mark};
 use super::fence::{OpenFence, limit};
+use super::index;
+use crate::tapset;
 use crate::world::MappedWorld;
 
 /// [`compiler::compile`], or what a test puts in its place.
@@ -41,19 +44,30 @@ pub fn main(memory_bytes_max: u64, compile: Compile) -> ExitCode {
 fn serve(memory_bytes_max: u64, compile: Compile) -> io::Result<()> {
     limit(memory_bytes_max)?;
     let fence = OpenFence::prepare();
+    // While there is nothing else to do.
+    tapset::library();
     let mut input = Vec::new();
     io::stdin().lock().take(ASSIGNMENT_BYTES_MAX).read_to_end(&mut input)?;
     if input.is_empty() {
         return Ok(()); // The server ended before it had work.
     }
-    let assignment: Assignment = postcard::from_bytes(&input).map_err(io::Error::other)?;
+    let task: Task = postcard::from_bytes(&input).map_err(io::Error::other)?;
     drop(input);
+    match task {
+        Task::Compile(assignment) => answer(&compiled(compile, &assignment, fence)),
+        Task::Index { file, threads } => answer(&index::make(&file, threads, &fence)),
+    }
+}
+
+fn compiled(compile: Compile, assignment: &Assignment, fence: OpenFence) -> Answer {
     let world = MappedWorld::new(&assignment.debuginfo, Box::new(|stage| mark(stage_mark(stage))));
     let fence = fence.close();
-    let end = compile_caught(compile, &assignment, &world);
-    let answer = Answer { end, timings: world.timings(), fence };
-    let mut output = vec![ANSWER];
-    output.extend(postcard::to_stdvec(&answer).map_err(io::Error::other)?);
+    let end = compile_caught(compile, assignment, &world);
+    Answer { end, timings: world.timings(), fence }
+}
+
+fn answer(answer: &impl Serialize) -> io::Result<()> {
+    let output = postcard::to_extend(answer, vec![ANSWER]).map_err(io::Error::other)?;
     let mut stdout = io::stdout().lock();
     stdout.write_all(&output)?;
     stdout.flush()
@@ -93,9 +107,12 @@ fn request(assignment: &Assignment) -> compiler::Request<'_> {
     compiler::Request {
         script_name: &request.script_name,
         script: &request.script,
+        additions: &request.additions,
+        library: &request.library,
         arguments: &request.arguments,
         output: request.output,
         guru: request.guru,
+        options: &request.options,
         target: &request.target,
         facts: &request.facts,
     }

@@ -2,17 +2,19 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use compiler::Stage;
-use shared::limits::LimitExceeded;
+use serde::de::DeserializeOwned;
+use shared::limits::{INDEX_BYTES_MAX, LimitExceeded};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 use tokio::sync::Semaphore;
 
-use super::assignment::{Answer, Assignment, Fence, take_apart};
+use super::assignment::{Answer, Assignment, Fence, Task, take_apart};
 use crate::config;
 
 /// The workers of a server.
@@ -48,8 +50,11 @@ pub enum WorkerFailure {
     Start(io::Error),
 }
 
-/// Bytes of a worker's output: an ELF object and its IR, and the timings.
-const OUTPUT_BYTES_MAX: u64 = 64 << 20;
+/// Bytes of a worker's output: an ELF object, its IR and the timings, or an index.
+const OUTPUT_BYTES_MAX: u64 = (INDEX_BYTES_MAX as u64) + (1 << 20);
+
+/// How long the making of an index may take. That of a kernel takes seconds, that of a browser a minute.
+const INDEX_DEADLINE: Duration = Duration::from_secs(600);
 
 /// Bytes of what a worker says on its standard error that are kept: its last words.
 const LAST_WORDS_BYTES_MAX: u64 = 4096;
@@ -71,14 +76,13 @@ impl Workers {
         workers
     }
 
-    /// Has a worker do an assignment. Dropping the future ends the worker.
+    /// Has a worker compile. Dropping the future ends the worker.
     ///
     /// # Errors
     /// When it does not answer.
     pub async fn run(&self, assignment: &Assignment) -> Result<Answer, WorkerFailure> {
         let _slot = self.slot().await?;
-        // postcard fails only on sequences of unknown length, which an assignment has none of.
-        let input = postcard::to_stdvec(assignment).unwrap_or_default();
+        let input = encode(&Task::Compile(Box::new(assignment.clone())));
         let watch = async {
             let mut child = self.take_warm().map_or_else(|| self.start(), Ok).map_err(WorkerFailure::Start)?;
             if !hand_over(&mut child, &input).await {
@@ -89,10 +93,24 @@ impl Workers {
             self.warm_up();
             self.attend(child).await
         };
-        let late = |_| WorkerFailure::Deadline { deadline_ms: self.deadline.as_millis() as u64 };
-        let answer = tokio::time::timeout(self.deadline, watch).await.map_err(late)??;
+        let answer: Answer = within(self.deadline, watch).await?;
         warn_of_gaps(&answer.fence);
         Ok(answer)
+    }
+
+    /// Has a worker make the index of a debug file, or say why there can be none. It takes no slot from compiles.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn index(&self, file: PathBuf) -> Result<Result<Vec<u8>, String>, WorkerFailure> {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let input = encode(&Task::Index { file, threads });
+        let watch = async {
+            let mut child = self.start().map_err(WorkerFailure::Start)?;
+            hand_over(&mut child, &input).await;
+            self.attend(child).await
+        };
+        within(INDEX_DEADLINE, watch).await
     }
 
     async fn slot(&self) -> Result<tokio::sync::SemaphorePermit<'_>, WorkerFailure> {
@@ -105,7 +123,7 @@ impl Workers {
     }
 
     /// Reads what the worker says until it ends.
-    async fn attend(&self, mut child: Child) -> Result<Answer, WorkerFailure> {
+    async fn attend<A: DeserializeOwned>(&self, mut child: Child) -> Result<A, WorkerFailure> {
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let (output, last_words) = tokio::join!(read(stdout, OUTPUT_BYTES_MAX), read(stderr, LAST_WORDS_BYTES_MAX));
         let status = child.wait().await.map_err(WorkerFailure::Start)?;
@@ -159,7 +177,20 @@ impl Workers {
     }
 }
 
-/// Gives a worker its assignment; says whether it took it.
+/// postcard fails only on sequences of unknown length, which a task has none of.
+fn encode(task: &Task) -> Vec<u8> {
+    postcard::to_stdvec(task).unwrap_or_default()
+}
+
+async fn within<A>(
+    deadline: Duration,
+    watch: impl Future<Output = Result<A, WorkerFailure>>,
+) -> Result<A, WorkerFailure> {
+    let late = |_| WorkerFailure::Deadline { deadline_ms: deadline.as_millis() as u64 };
+    tokio::time::timeout(deadline, watch).await.map_err(late)?
+}
+
+/// Gives a worker its task; says whether it took it.
 async fn hand_over(child: &mut Child, input: &[u8]) -> bool {
     match child.stdin.take() {
         Some(mut stdin) => stdin.write_all(input).await.is_ok(),

@@ -1,5 +1,6 @@
 //! A compiler that does what the first word of the script says. It runs in worker processes of this very test program.
 
+use compiler::debuginfo::index::Index;
 use compiler::world::{DebuginfoFile, World};
 use compiler::{Compilation, DebuginfoNeed, InternalError, Object, Request, Stage};
 use shared::artifact::manifest::{Claims, Digest, KernelClaim};
@@ -24,6 +25,10 @@ pub(crate) fn compile(request: &Request<'_>, world: &dyn World) -> Result<Compil
         "ask" if request.facts.is_empty() => Compilation::NeedFacts(vec![FactQuery::Elf { path: object.to_owned() }]),
         "ask" => text(format!("{:?}", request.facts)),
         "read" => read_debuginfo(request, world),
+        "index" => text(match world.index(&request.target.kernel).map(Index::open) {
+            Some(index) => format!("{:?}", index.map(|index| index.is_intact())),
+            None => "none".to_owned(),
+        }),
         "insist" => Compilation::NeedDebuginfo(vec![need(request)]),
         "break" => return Err(InternalError { stage: Stage::Codegen, message: "out of registers".to_owned() }),
         "panic" => panic!("so be it"),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use certs::list::{self, List};
+use object::Object as _;
 use server::config::Config;
 use server::listener::Server;
 use server::personal::Home;
@@ -11,7 +12,7 @@ use shared::artifact::UntrustedArtifact;
 use shared::artifact::container::Verifier;
 use shared::protocol::response::{Failure, Outcome};
 use shared::protocol::version::ALPN;
-use shared::target::{Architecture, Fact, FactQuery};
+use shared::target::{Architecture, BuildId, Fact, FactQuery};
 use shared::trust::Privilege;
 use shared::trust::policy::HostPolicy;
 
@@ -127,6 +128,40 @@ pub(crate) async fn debuginfo_of_this_host_is_found_and_mapped() {
     .await;
     let peer = farm.connect(&farm.pki.stapusr).await.expect("a connection");
     assert_eq!(text(peer.ask(request("read")).await), format!("[69, 76, 70] and {} bytes", bytes - 4));
+}
+
+pub(crate) async fn debuginfo_is_indexed_once_it_was_used() {
+    // The debug file is that of this very program.
+    let program = std::env::current_exe().expect("a path");
+    let bytes = std::fs::read(&program).expect("this program");
+    let elf = object::File::parse(&*bytes).expect("an ELF file");
+    let build_id = BuildId::new(elf.build_id().expect("notes").expect("a build id")).expect("a build id");
+    let farm = Farm::start_with(|config, dir| {
+        let (head, tail) = (&build_id.to_string()[..2], &build_id.to_string()[2..]);
+        let place = dir.join("tree/.build-id").join(head);
+        std::fs::create_dir_all(&place).expect("a directory");
+        std::os::unix::fs::symlink(&program, place.join(format!("{tail}.debug"))).expect("a link");
+        config.debuginfo.directories = vec![dir.join("tree")];
+    })
+    .await;
+    let peer = farm.connect(&farm.pki.stapusr).await.expect("a connection");
+    let ask = async |number: usize| {
+        let mut request = request("index");
+        request.target.kernel = build_id.clone();
+        request.arguments.push(number.to_string());
+        text(peer.ask(request).await)
+    };
+    assert_eq!(ask(0).await, "none", "somebody waited for the index");
+    let mut number = 0;
+    let answer = loop {
+        number += 1;
+        let answer = ask(number).await;
+        if answer != "none" || number == 1200 {
+            break answer;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!(answer, "Ok(true)");
 }
 
 pub(crate) async fn missing_debuginfo_is_told_with_every_place_tried() {

@@ -11,6 +11,13 @@ pub const EVENTS: &str = "events";
 /// The one-entry array, mapped into `taprun`'s memory, that holds the session's words and every scalar global.
 pub const GLOBALS: &str = "globals";
 
+/// The scratch memory of handlers whose strings do not fit the stack: [`SCRATCH_LEVELS`] pieces for each processor, of which
+/// a handler takes the first that nobody has. A piece's first word says whether somebody has it.
+pub const SCRATCH: &str = "scratch";
+
+/// How many handlers may have scratch memory on one processor: one that was preempted or interrupted keeps its piece.
+pub const SCRATCH_LEVELS: u32 = 4;
+
 /// The read-only data: literals, and [`Parameters`] at the start.
 pub const RODATA: &str = ".rodata";
 
@@ -29,8 +36,14 @@ pub mod session {
     pub const STATE: usize = 0;
     /// Records that found no room in the ring buffer.
     pub const LOST: usize = 8;
+    /// Run-time errors that were reported.
+    pub const ERRORS: usize = 16;
+    /// Handlers that found no scratch memory.
+    pub const SKIPPED: usize = 32;
+    /// Always 0, which the kernel's verifier does not know.
+    pub const ZERO: usize = 24;
     /// Bytes of all the words; where the first scalar lies.
-    pub const SIZE: usize = 16;
+    pub const SIZE: usize = 40;
 }
 
 /// Whether probes do their work. The word is zero from the start: nothing runs before every `begin` handler is done.

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::abi::format::Format;
 use crate::abi::map::Parameter;
 pub use crate::abi::value::{Datum, Type};
+use crate::limits::{ACTIONS_DEFAULT, ERRORS_DEFAULT, NESTING_DEFAULT, SKIPPED_DEFAULT};
 use crate::probe::ProbePoint;
 
 pub mod verify;
@@ -41,6 +42,8 @@ macro_rules! for_each_operand {
             | Op::Point(_)
             | Op::Get(_)
             | Op::ArrayClear(_)
+            | Op::Spend(_)
+            | Op::Caught
             | Op::Exit => {}
             Op::Unary(_, a)
             | Op::Load { address: a, .. }
@@ -72,8 +75,12 @@ macro_rules! for_each_operand {
 macro_rules! for_each_operand_of_end {
     ($end:expr, $visit:ident) => {
         match $end {
-            End::Jump(Jump { arguments: values, .. }) | End::Raise { arguments: values, .. } => {
-                values.into_iter().for_each($visit);
+            End::Jump(Jump { arguments: values, .. }) => values.into_iter().for_each($visit),
+            End::Raise { arguments: values, catch, .. } => {
+                values.into_iter().for_each(&mut $visit);
+                if let Some(Jump { arguments: values, .. }) = catch {
+                    values.into_iter().for_each($visit);
+                }
             }
             End::Branch { condition, then, otherwise } => {
                 $visit(condition);
@@ -93,6 +100,8 @@ macro_rules! for_each_operand_of_end {
 pub struct Ir {
     /// Names of the sources that [`Location`]s point into.
     pub sources: Vec<String>,
+    /// How much its handlers may do.
+    pub limits: Limits,
     /// Script variables that outlive a handler.
     pub globals: Vec<Global>,
     /// What `printf`, `sprintf` and run-time errors say.
@@ -101,6 +110,19 @@ pub struct Ir {
     pub functions: Vec<Function>,
     /// Which function runs at which probe points.
     pub handlers: Vec<Handler>,
+}
+
+/// How much handlers may do before they, or the session, are stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// `MAXACTION`: statements that one run of a handler in the kernel may take.
+    pub actions_max: u32,
+    /// `MAXNESTING`: activations of one function inside one another.
+    pub nesting_max: u32,
+    /// `MAXERRORS`: run-time errors that the session survives.
+    pub errors_max: u32,
+    /// `MAXSKIPPED`: handlers that may be skipped for want of memory before the session ends.
+    pub skipped_max: u32,
 }
 
 /// Index into [`Ir::globals`].
@@ -160,6 +182,9 @@ pub struct FormatDecl {
     pub format: Format,
     /// The types of its arguments, widths and precisions included.
     pub arguments: Vec<Type>,
+    /// Of a run-time error's message: what in the script it happened near, such as `operator '/'`. It is printed behind the
+    /// message, and is no part of what `catch` sees. Empty otherwise.
+    pub near: String,
 }
 
 /// A handler and the probe points it is attached to. All points are of one kind.
@@ -244,12 +269,15 @@ pub enum End {
     },
     /// Leave the function.
     Return(Option<Value>),
-    /// End the handler in a run-time error with this message.
+    /// A run-time error with this message.
     Raise {
         /// The message.
         format: FormatId,
         /// Its arguments.
         arguments: Vec<Value>,
+        /// Where it is caught; where nothing catches it, it leaves the function, and where no caller catches it, it ends the
+        /// handler and is reported.
+        catch: Option<Jump>,
     },
     /// Leave the function because a called one has raised.
     Reraise,
@@ -330,10 +358,16 @@ pub enum Op {
     Key(Value, u8),
     /// The value of the entry an iterator stands on, as of when the walk was opened.
     Entry(Value),
-    /// Calls a function. Results: what it returns, if it returns anything; whether it raised.
+    /// Calls a function. Results: what it returns, if it returns anything; whether it raised. The branch right behind asks the
+    /// latter, and goes where the error is caught or leaves the function.
     Call(FunctionId, Vec<Value>),
     /// `printf`: sends the arguments to be printed by the format.
     Print(FormatId, Vec<Value>),
+    /// Counts so many statements of the handler against [`Limits::actions_max`]. Result: whether that was too many.
+    Spend(u32),
+    /// Takes the run-time error that led here. Result: its message, as a string. It stands first in a block that only raises
+    /// and calls that raised lead to.
+    Caught,
     /// `exit()`: no further handler starts; this one goes on.
     Exit,
 }
@@ -454,6 +488,12 @@ pub enum Order {
     },
 }
 
+/// The message of the run-time error that ends a handler after too many statements,
+pub const MAXACTION_EXCEEDED: &str = "MAXACTION exceeded";
+
+/// and after too many activations of one function.
+pub const MAXNESTING_EXCEEDED: &str = "MAXNESTING exceeded";
+
 /// The bound of `execname()`: TASK_COMM_LEN of include/linux/sched.h, less the NUL.
 pub const EXECNAME_BYTES_MAX: u16 = 15;
 
@@ -472,6 +512,17 @@ impl Ir {
             })
             .collect();
         read.into_iter().collect()
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            actions_max: ACTIONS_DEFAULT,
+            nesting_max: NESTING_DEFAULT,
+            errors_max: ERRORS_DEFAULT,
+            skipped_max: SKIPPED_DEFAULT,
+        }
     }
 }
 
@@ -537,7 +588,8 @@ impl End {
         let (first, second) = match self {
             Self::Jump(jump) => (Some(jump), None),
             Self::Branch { then, otherwise, .. } => (Some(then), Some(otherwise)),
-            Self::Return(_) | Self::Raise { .. } | Self::Reraise => (None, None),
+            Self::Raise { catch, .. } => (catch.as_ref(), None),
+            Self::Return(_) | Self::Reraise => (None, None),
         };
         first.into_iter().chain(second)
     }
@@ -550,7 +602,8 @@ impl End {
                 visit(then);
                 visit(otherwise);
             }
-            Self::Return(_) | Self::Raise { .. } | Self::Reraise => {}
+            Self::Raise { catch, .. } => catch.iter_mut().for_each(visit),
+            Self::Return(_) | Self::Reraise => {}
         }
     }
 
@@ -591,6 +644,8 @@ impl Op {
                 | Self::Next(_)
                 | Self::Call(..)
                 | Self::Print(..)
+                | Self::Spend(_)
+                | Self::Caught
                 | Self::Exit
         )
     }

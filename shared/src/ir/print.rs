@@ -5,14 +5,17 @@ use std::fmt::{self, Display};
 use bstr::BStr;
 
 use super::{
-    Block, Datum, End, FormatDecl, Function, Global, Handler, Instruction, Ir, Jump, Location, Op, Order, Storage,
-    Value, Width,
+    Block, Datum, End, FormatDecl, Function, Global, Handler, Instruction, Ir, Jump, Limits, Location, Op, Order,
+    Storage, Value, Width,
 };
 
 impl Display for Ir {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, source) in self.sources.iter().enumerate() {
             writeln!(f, "source s{index} {source:?}")?;
+        }
+        if self.limits != Limits::default() {
+            writeln!(f, "{}", self.limits)?;
         }
         for (index, global) in self.globals.iter().enumerate() {
             writeln!(f, "global g{index} {global}")?;
@@ -27,6 +30,13 @@ impl Display for Ir {
             write!(f, "function u{index} {function}")?;
         }
         Ok(())
+    }
+}
+
+impl Display for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { actions_max, nesting_max, errors_max, skipped_max } = self;
+        write!(f, "limits actions {actions_max} nesting {nesting_max} errors {errors_max} skipped {skipped_max}")
     }
 }
 
@@ -51,7 +61,8 @@ impl Display for Datum {
 
 impl Display for FormatDecl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} ({})", self.format.text(), List(&self.arguments))
+        write!(f, "{:?} ({})", self.format.text(), List(&self.arguments))?;
+        if self.near.is_empty() { Ok(()) } else { write!(f, " near {:?}", self.near) }
     }
 }
 
@@ -129,7 +140,10 @@ impl Display for End {
             Self::Branch { condition, then, otherwise } => write!(f, "branch {condition} {then} {otherwise}"),
             Self::Return(None) => f.write_str("return"),
             Self::Return(Some(value)) => write!(f, "return {value}"),
-            Self::Raise { format, arguments } => write!(f, "raise f{}({})", format.0, List(arguments)),
+            Self::Raise { format, arguments, catch } => {
+                write!(f, "raise f{}({})", format.0, List(arguments))?;
+                catch.as_ref().map_or(Ok(()), |catch| write!(f, " catch {catch}"))
+            }
             Self::Reraise => f.write_str("reraise"),
         }
     }
@@ -171,6 +185,8 @@ impl Display for Op {
             Self::Entry(iterator) => write!(f, "entry {iterator}"),
             Self::Call(function, arguments) => write!(f, "call u{}({})", function.0, List(arguments)),
             Self::Print(format, arguments) => write!(f, "print f{}({})", format.0, List(arguments)),
+            Self::Spend(statements) => write!(f, "spend {statements}"),
+            Self::Caught => f.write_str("caught"),
             Self::Exit => f.write_str("exit"),
         }
     }

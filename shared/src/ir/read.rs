@@ -4,8 +4,8 @@ use bstr::{BString, ByteVec};
 
 use super::{
     BinaryOp, Block, BlockId, Clock, Datum, End, FormatDecl, FormatId, Function, FunctionId, Global, GlobalId, Handler,
-    Instruction, Ir, Jump, Location, Op, Order, PointField, Relation, Space, Storage, TaskField, Type, UnaryOp, Value,
-    Width,
+    Instruction, Ir, Jump, Limits, Location, Op, Order, PointField, Relation, Space, Storage, TaskField, Type, UnaryOp,
+    Value, Width,
 };
 use crate::abi::format::Format;
 use crate::abi::map::Parameter;
@@ -39,6 +39,7 @@ pub fn read(text: &str) -> Result<Ir> {
                 line.index('s', ir.sources.len())?;
                 ir.sources.push(line.string()?.to_string());
             }
+            "limits" => ir.limits = line.limits()?,
             "global" => {
                 line.index('g', ir.globals.len())?;
                 ir.globals.push(line.global()?);
@@ -272,6 +273,16 @@ impl<'a> Line<'a> {
         Ok(Global { name, storage })
     }
 
+    fn limits(&mut self) -> Result<Limits> {
+        let mut limit = |name: &str| self.token(name).and_then(|()| self.integer());
+        Ok(Limits {
+            actions_max: limit("actions")?,
+            nesting_max: limit("nesting")?,
+            errors_max: limit("errors")?,
+            skipped_max: limit("skipped")?,
+        })
+    }
+
     fn format(&mut self) -> Result<FormatDecl> {
         let before = self.rest;
         let Ok(format) = Format::parse(&self.string()?) else {
@@ -281,7 +292,8 @@ impl<'a> Line<'a> {
         self.token("(")?;
         let arguments = self.list(")", Self::ty)?;
         self.token(")")?;
-        Ok(FormatDecl { format, arguments })
+        let near = if self.accept("near") { self.string()?.to_string() } else { String::new() };
+        Ok(FormatDecl { format, arguments, near })
     }
 
     fn point(&mut self) -> Result<ProbePoint> {
@@ -361,7 +373,11 @@ impl<'a> Line<'a> {
             "branch" => End::Branch { condition: self.value()?, then: self.jump()?, otherwise: self.jump()? },
             "return" if self.rest.starts_with('v') => End::Return(Some(self.value()?)),
             "return" => End::Return(None),
-            "raise" => End::Raise { format: FormatId(self.id('f')?), arguments: self.values()? },
+            "raise" => {
+                let (format, arguments) = (FormatId(self.id('f')?), self.values()?);
+                let catch = if self.accept("catch") { Some(self.jump()?) } else { None };
+                End::Raise { format, arguments, catch }
+            }
             "reraise" => End::Reraise,
             _ => {
                 self.rest = before;
@@ -427,6 +443,8 @@ impl<'a> Line<'a> {
             "entry" => Op::Entry(self.value()?),
             "call" => Op::Call(FunctionId(self.id('u')?), self.values()?),
             "print" => Op::Print(FormatId(self.id('f')?), self.values()?),
+            "spend" => Op::Spend(self.integer()?),
+            "caught" => Op::Caught,
             "exit" => Op::Exit,
             _ => {
                 self.rest = before;
@@ -500,11 +518,12 @@ mod tests {
 
     /// One of everything.
     const TEXT: &str = r#"source s0 "<input>"
+limits actions 99 nesting 3 errors 1 skipped 2
 global g0 "n" long = -5
 global g1 "who" string(15) = "a\"b"
 global g2 "reads" [string(15), long] long 2048
 format f0 "%s %d\n" (string(15), long)
-format f1 "division by 0" ()
+format f1 "division by 0" () near "operator '/'"
 handler h0 u0
   at "kernel.function(\"vfs_read\")" "vfs_read" kprobe _stext+0x1234
   at "kernel.function(\"vfs_write\")" "vfs_write" kprobe _stext+0x5678
@@ -546,13 +565,21 @@ b1():
 b2():
   v3: string(15) = key v1 0
   v4: long = entry v1
-  v5: long, v6: long = call u2(v4)
-  print f0(v3, v5)
-  jump b1()
+  v5: long = spend 2
+  raise f1() catch b4(v4)
 b3():
   array_clear g2
   set g0 v0
   return
+b4(v6: long):
+  v7: string(20) = caught
+  v8: long, v9: long = call u2(v6)
+  branch v9 b5() b6()
+b5():
+  reraise
+b6():
+  print f0(v7, v8)
+  jump b1()
 function u2 "double" long
 b0(v0: long):
   v1: long = add v0 v0
@@ -607,6 +634,30 @@ b0(v0: long):
         refused(("v1: long = register 1", "v0: long = register 1"), "function u0: v0 is defined twice");
         refused(("h1 u1", "h1 u2"), "handler h1: a handler's function takes nothing and returns nothing");
         refused(("h2 u1", "h2 u0"), "handler h2: a handler without registers reads one");
+        refused(
+            ("  v7: string(20) = caught", "  v7: string(20) = point name"),
+            "function u1 block b2: an error leads to where it is neither caught nor raised again",
+        );
+        refused(
+            ("print f0(v7, v8)\n  jump b1()", "print f0(v7, v8)\n  jump b5()"),
+            "function u1 block b6: nothing raised on the way to an error's handling",
+        );
+        refused(
+            ("branch v9 b5() b6()", "branch v8 b5() b6()"),
+            "function u1 block b4 instruction 1: a branch right behind a call asks whether it raised",
+        );
+        refused(
+            ("print f0(v7, v8)", "v10: long = add v9 v8"),
+            "function u1 block b6 instruction 0: only a branch may ask whether a call raised",
+        );
+        refused(
+            ("  reraise", "  print f0(v7, v8)\n  reraise"),
+            "function u1 block b5: `reraise` stands alone in its block",
+        );
+        refused(
+            ("v5: long = spend 2", "v5: string(2) = caught"),
+            "function u1 block b2 instruction 2: `caught` stands first in a block",
+        );
         refused(
             ("timer 1000000000ns", "timer 1ns\n  at \"x\" \"\" never"),
             "handler h1: the probe points are of several kinds",

@@ -8,7 +8,11 @@
 //! 5. A handler takes nothing, returns nothing, and all its probe points are of one kind and moment: one program serves them.
 //! 6. A handler that `taprun` runs reads no registers. (A function it calls may: that fails where it runs.)
 //! 7. An iterator goes nowhere but into `next`, `key` and `entry`.
+//! 8. A call is the last instruction of its block, and the branch behind it is the only one to ask whether it raised. Where it
+//!    did, that branch leads to a block that starts with `caught`, or to one that does nothing but `reraise`. No other way
+//!    leads to these, except that `raise … catch` leads to one with `caught`.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use super::{
@@ -62,7 +66,7 @@ pub fn verify(ir: &Ir) -> Result {
         format.arguments.iter().try_for_each(|&ty| verify_type(&place, ty))?;
     }
     for (index, function) in ir.functions.iter().enumerate() {
-        FunctionVerifier { ir, function, place: format!("function u{index}") }.verify()?;
+        FunctionVerifier { ir, function, place: format!("function u{index}"), raised: raised(function) }.verify()?;
     }
     ir.handlers.iter().enumerate().try_for_each(|(index, handler)| verify_handler(ir, index, handler))
 }
@@ -127,6 +131,14 @@ struct FunctionVerifier<'a> {
     ir: &'a Ir,
     function: &'a Function,
     place: String,
+    /// The values that say whether a call raised.
+    raised: BTreeSet<Value>,
+}
+
+fn raised(function: &Function) -> BTreeSet<Value> {
+    let instructions = function.blocks.iter().flat_map(|block| &block.instructions);
+    let calls = instructions.filter(|instruction| matches!(instruction.op, Op::Call(..)));
+    calls.filter_map(|call| call.results.last().copied()).collect()
 }
 
 impl FunctionVerifier<'_> {
@@ -235,13 +247,52 @@ impl FunctionVerifier<'_> {
             let mut undefined = None;
             instruction.op.operands(|&value| undefined = undefined.or((!dominated(value, at)).then_some(value)));
             undefined.map_or(Ok(()), |value| require(false, &place, used_before_defined(value)))?;
+            self.verify_raising(&place, block, at)?;
             self.verify_op(&place, &instruction.op, &instruction.results)?;
         }
         let mut undefined = None;
         let count = block.instructions.len();
         block.end.operands(|&value| undefined = undefined.or((!dominated(value, count)).then_some(value)));
         undefined.map_or(Ok(()), |value| require(false, &place, used_before_defined(value)))?;
+        self.verify_ways(&place, block)?;
         self.verify_end(&place, &block.end)
+    }
+
+    /// Rule 8, for one instruction.
+    fn verify_raising(&self, place: &str, block: &Block, at: usize) -> Result {
+        let instruction = &block.instructions[at];
+        let mut asks = false;
+        instruction.op.operands(|value| asks |= self.raised.contains(value));
+        require(!asks, place, "only a branch may ask whether a call raised")?;
+        require(instruction.op != Op::Caught || at == 0, place, "`caught` stands first in a block")?;
+        if let (Op::Call(..), Some(raised)) = (&instruction.op, instruction.results.last()) {
+            let is_asked = matches!(&block.end, End::Branch { condition, .. } if condition == raised);
+            let is_last = at + 1 == block.instructions.len();
+            require(is_last && is_asked, place, "a branch right behind a call asks whether it raised")?;
+        }
+        Ok(())
+    }
+
+    /// Rule 8, for the end of a block.
+    fn verify_ways(&self, place: &str, block: &Block) -> Result {
+        let is_call = matches!(block.instructions.last(), Some(last) if matches!(last.op, Op::Call(..)));
+        let (raising, others): (Option<&Jump>, Vec<&Jump>) = match &block.end {
+            End::Branch { then, otherwise, .. } if is_call => (Some(then), vec![otherwise]),
+            End::Raise { catch, .. } => (catch.as_ref(), Vec::new()),
+            end => (None, end.jumps().collect()),
+        };
+        let first = |jump: &Jump| self.function.blocks[jump.block.0 as usize].instructions.first();
+        let catches = |jump: &Jump| matches!(first(jump), Some(first) if first.op == Op::Caught);
+        let reraises = |jump: &Jump| self.function.blocks[jump.block.0 as usize].end == End::Reraise;
+        let leads_on = |jump: &&Jump| catches(jump) || reraises(jump);
+        require(!others.iter().any(leads_on), place, "nothing raised on the way to an error's handling")?;
+        let is_handled = raising.is_none_or(|jump| catches(jump) || (is_call && reraises(jump)));
+        require(is_handled, place, "an error leads to where it is neither caught nor raised again")?;
+        let mut asked = 0;
+        block.end.operands(|value| asked += usize::from(self.raised.contains(value)));
+        require(asked <= usize::from(is_call), place, "only the branch behind a call may ask whether it raised")?;
+        let is_bare = block.end != End::Reraise || block.instructions.is_empty();
+        require(is_bare, place, "`reraise` stands alone in its block")
     }
 
     fn verify_end(&self, place: &str, end: &End) -> Result {
@@ -258,7 +309,7 @@ impl FunctionVerifier<'_> {
                 let result: Vec<Type> = self.function.result.iter().copied().collect();
                 self.expect(place, &values, &result)
             }
-            End::Raise { format, arguments } => {
+            End::Raise { format, arguments, .. } => {
                 let types = self.format(place, *format)?.to_vec();
                 self.expect(place, arguments, &types)
             }
@@ -359,6 +410,8 @@ impl FunctionVerifier<'_> {
                 self.expect(place, arguments, &parameters)?;
                 results_are(&callee.result.into_iter().chain([Type::Long]).collect::<Vec<_>>())
             }
+            Op::Spend(_) => results_are(&[Type::Long]),
+            Op::Caught => results_are(&[string]),
             Op::Exit => results_are(&[]),
             _ => self.verify_array_op(place, op, results),
         }

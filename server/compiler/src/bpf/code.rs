@@ -26,6 +26,9 @@ pub const SOURCE_REGISTER: u8 = 0x08;
 /// `BPF_FETCH`, with the operation in an atomic's immediate.
 pub const FETCH: i32 = 0x01;
 
+/// `BPF_XCHG`: puts a register into memory, and what was there into the register.
+pub const EXCHANGE: i32 = 0xe1;
+
 /// Arithmetic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -65,6 +68,8 @@ pub enum Jump {
     Le = 0xb0,
     Slt = 0xc0,
     Sle = 0xd0,
+    /// `BPF_JCOND`: with 0 as the source register, `may_goto`.
+    May = 0xe0,
 }
 
 /// Sizes of memory operands.
@@ -83,6 +88,7 @@ pub mod map {
     #![allow(missing_docs)]
     pub const HASH: u32 = 1;
     pub const ARRAY: u32 = 2;
+    pub const PERCPU_ARRAY: u32 = 6;
     pub const RINGBUF: u32 = 27;
     pub const F_MMAPABLE: u32 = 1 << 10;
     pub const UPDATE_ANY: i64 = 0;
@@ -130,7 +136,9 @@ impl Jump {
     #[must_use]
     pub fn of(code: u8) -> Option<Self> {
         use Jump::*;
-        [Always, Eq, Gt, Ge, Ne, Sgt, Sge, Call, Exit, Lt, Le, Slt, Sle].into_iter().find(|op| *op as u8 == code & 0xf0)
+        [Always, Eq, Gt, Ge, Ne, Sgt, Sge, Call, Exit, Lt, Le, Slt, Sle, May]
+            .into_iter()
+            .find(|op| *op as u8 == code & 0xf0)
     }
 
     /// The condition that holds where this one does not.
@@ -147,7 +155,7 @@ impl Jump {
             Self::Sge => Self::Slt,
             Self::Slt => Self::Sge,
             Self::Sle => Self::Sgt,
-            Self::Always | Self::Call | Self::Exit => self,
+            Self::Always | Self::Call | Self::Exit | Self::May => self,
         }
     }
 }

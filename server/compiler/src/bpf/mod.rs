@@ -43,6 +43,8 @@ pub enum Map {
     Events,
     /// The session's words and scalars.
     Globals,
+    /// Scratch memory.
+    Scratch,
     /// An associative array.
     Array(GlobalId),
 }
@@ -111,6 +113,7 @@ impl Map {
         match self {
             Self::Events => shared::abi::map::EVENTS.to_owned(),
             Self::Globals => shared::abi::map::GLOBALS.to_owned(),
+            Self::Scratch => shared::abi::map::SCRATCH.to_owned(),
             Self::Array(global) => shared::abi::map::array_name(global),
         }
     }

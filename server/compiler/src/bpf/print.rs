@@ -3,7 +3,7 @@
 
 use std::fmt::{self, Display};
 
-use super::code::{Alu, FETCH, Helper, Jump, SOURCE_REGISTER, class, mode};
+use super::code::{Alu, EXCHANGE, FETCH, Helper, Jump, SOURCE_REGISTER, class, mode};
 use super::{Bpf, Insn, MapDef, Program, Symbol};
 
 impl Display for Bpf {
@@ -103,6 +103,7 @@ impl Shown<'_> {
         let sign = match Jump::of(code) {
             Some(Jump::Always) => return write!(f, "goto {target}"),
             Some(Jump::Exit) => return write!(f, "exit"),
+            Some(Jump::May) => return write!(f, "may_goto {target}"),
             Some(Jump::Call) => {
                 let name = Helper::of(immediate).map_or("unknown", Helper::name);
                 return write!(f, "call {name}#{immediate}");
@@ -146,6 +147,9 @@ impl Shown<'_> {
         match (code & 0x07, code & 0xe0) {
             (class::LDX, _) => write!(f, "r{dst} = *({size} *)(r{src} {offset:+})"),
             (class::ST, _) => write!(f, "*({size} *)(r{dst} {offset:+}) = {immediate}"),
+            (_, mode::ATOMIC) if immediate == EXCHANGE => {
+                write!(f, "r{src} = atomic_xchg(({size} *)(r{dst} {offset:+}), r{src})")
+            }
             (_, mode::ATOMIC) if immediate & FETCH != 0 => {
                 write!(f, "r{src} = atomic_fetch_add(({size} *)(r{dst} {offset:+}), r{src})")
             }

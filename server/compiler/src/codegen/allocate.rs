@@ -96,7 +96,7 @@ impl Function for Flat<'_> {
     }
 
     fn is_branch(&self, inst: InstIndex) -> bool {
-        matches!(self.insts[inst.index()], Inst::Jump { .. } | Inst::Branch { .. })
+        matches!(self.insts[inst.index()], Inst::Jump { .. } | Inst::Branch { .. } | Inst::MayGoto { .. })
     }
 
     fn branch_blockparams(&self, _block: Block, inst: InstIndex, _successor: usize) -> &[VReg] {

@@ -15,6 +15,9 @@ pub(super) struct Draft {
     pub(super) blocks: Vec<DraftBlock>,
     pub(super) slots: Vec<SlotDef>,
     pub(super) register_count: usize,
+    pub(super) placement: Placement,
+    /// Bytes of scratch memory that slots take.
+    pub(super) scratch_size: usize,
     /// Slots that only the operation at hand needs, and those that earlier operations needed.
     transient: Vec<Slot>,
     free: Vec<Slot>,
@@ -27,7 +30,17 @@ pub(super) struct DraftBlock {
     pub(super) insts: Vec<(Inst, Location)>,
 }
 
-/// A piece of the frame, aligned to eight bytes.
+/// Which slots lie on the stack.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Placement {
+    /// All of them.
+    #[default]
+    Stack,
+    /// Those below so many bytes; others lie in scratch memory.
+    Below(usize),
+}
+
+/// A piece of the frame, or of scratch memory, aligned to eight bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Slot(pub(super) usize);
 
@@ -35,6 +48,8 @@ pub(super) struct Slot(pub(super) usize);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SlotDef {
     pub(super) size: usize,
+    /// Where it lies in scratch memory, if it does.
+    pub(super) scratch: Option<usize>,
 }
 
 /// What an address is counted from.
@@ -78,12 +93,16 @@ pub(super) enum Inst {
     Store { size: Size, base: Base, offset: i32, source: Source },
     /// Adds to eight bytes of memory in one step, perhaps giving what was there.
     AtomicAdd { base: VReg, offset: i32, addend: VReg, before: Option<VReg> },
+    /// Puts a number into eight bytes of memory in one step, and gives what was there.
+    AtomicExchange { base: VReg, offset: i32, value: VReg, before: VReg },
     /// Calls a helper.
     Call { helper: Helper, arguments: Vec<VReg>, result: Option<VReg> },
     /// Goes on elsewhere.
     Jump { target: Block, arguments: Vec<VReg> },
     /// Goes on in one of two places, neither of which takes arguments or has another predecessor.
     Branch { relation: Jump, left: VReg, right: Source, targets: [Block; 2] },
+    /// Goes on in the first place once that was done some millions of times, else in the second; likewise. It bounds loops.
+    MayGoto { targets: [Block; 2] },
     /// Ends the program with 0.
     Exit,
 }
@@ -97,6 +116,12 @@ pub(super) fn register(number: usize) -> PReg {
 }
 
 impl Draft {
+    pub(super) fn new(placement: Placement) -> Self {
+        // The first word of scratch memory says who has it.
+        let scratch_size = if placement == Placement::Stack { 0 } else { 8 };
+        Self { placement, scratch_size, ..Self::default() }
+    }
+
     pub(super) fn new_register(&mut self) -> VReg {
         self.register_count += 1;
         VReg::new(self.register_count - 1, RegClass::Int)
@@ -118,13 +143,21 @@ impl Draft {
             let mut block = std::mem::take(&mut self.blocks[block.index()]);
             match block.insts.last_mut() {
                 Some((Inst::Jump { target, .. }, _)) => *target = numbers[target.index()],
-                Some((Inst::Branch { targets, .. }, _)) => *targets = targets.map(|target| numbers[target.index()]),
+                Some((Inst::Branch { targets, .. } | Inst::MayGoto { targets }, _)) => {
+                    *targets = targets.map(|target| numbers[target.index()])
+                }
                 _ => {}
             }
             blocks.push(block);
         }
         self.blocks = blocks;
         self
+    }
+
+    /// A slot on the stack, whatever its size: what the verifier is to keep track of.
+    pub(super) fn new_stack_slot(&mut self, size: usize) -> Slot {
+        self.slots.push(SlotDef { size: size.next_multiple_of(8), scratch: None });
+        Slot(self.slots.len() - 1)
     }
 
     /// A slot for the operation at hand: after [`Draft::release`] others may use it.
@@ -145,7 +178,11 @@ impl Draft {
     }
 
     pub(super) fn new_slot(&mut self, size: usize) -> Slot {
-        self.slots.push(SlotDef { size: size.next_multiple_of(8) });
+        let size = size.next_multiple_of(8);
+        let in_scratch = matches!(self.placement, Placement::Below(bytes) if size >= bytes);
+        let scratch = in_scratch.then_some(self.scratch_size);
+        self.scratch_size += if in_scratch { size } else { 0 };
+        self.slots.push(SlotDef { size, scratch });
         Slot(self.slots.len() - 1)
     }
 }
@@ -190,6 +227,9 @@ impl Inst {
                 Some(before) => vec![Operand::reg_reuse_def(*before, 2), read(*base), read(*addend)],
                 None => vec![read(*base), read(*addend)],
             },
+            Self::AtomicExchange { base, value, before, .. } => {
+                vec![Operand::reg_reuse_def(*before, 2), read(*base), read(*value)]
+            }
             Self::Call { arguments, result, .. } => {
                 let fixed = |(index, &argument)| Operand::reg_fixed_use(argument, register(R1 + index));
                 let mut operands: Vec<Operand> = arguments.iter().enumerate().map(fixed).collect();
@@ -201,7 +241,7 @@ impl Inst {
                 operands.extend(right.register().map(read));
                 operands
             }
-            Self::Jump { .. } | Self::Exit => Vec::new(),
+            Self::Jump { .. } | Self::MayGoto { .. } | Self::Exit => Vec::new(),
         }
     }
 
@@ -218,7 +258,7 @@ impl Inst {
     pub(super) fn targets(&self) -> &[Block] {
         match self {
             Self::Jump { target, .. } => std::slice::from_ref(target),
-            Self::Branch { targets, .. } => targets,
+            Self::Branch { targets, .. } | Self::MayGoto { targets } => targets,
             _ => &[],
         }
     }

@@ -6,11 +6,11 @@ use shared::ir::Location;
 use super::Refusal;
 use super::allocate::Flat;
 use super::draft::{Base, Draft, Inst, Slot, Source};
-use crate::bpf::code::{Alu, FETCH, Jump, SOURCE_REGISTER, Size, class, mode};
+use crate::bpf::code::{Alu, EXCHANGE, FETCH, Jump, SOURCE_REGISTER, Size, class, mode};
 use crate::bpf::{Insn, Line, Relocation};
 
-/// Bytes of a program's stack (`MAX_BPF_STACK`, include/linux/filter.h).
-const STACK_BYTES_MAX: usize = 512;
+/// Bytes of a program's stack (`MAX_BPF_STACK`, include/linux/filter.h), less those that `may_goto` takes of it.
+const STACK_BYTES_MAX: usize = 512 - 16;
 
 /// The frame pointer.
 const FP: u8 = 10;
@@ -65,12 +65,12 @@ impl Frame {
         let mut end = 0;
         let mut slots = Vec::new();
         for slot in &draft.slots {
-            end += slot.size;
+            end += if slot.scratch.is_some() { 0 } else { slot.size };
             slots.push(-(end as i32));
         }
         let total = end + spill_count * 8;
         if total > STACK_BYTES_MAX {
-            return Err(Refusal::StackTooLarge { bytes: total, bytes_max: STACK_BYTES_MAX });
+            return Err(Refusal::StackTooLarge { bytes: total + draft.scratch_size, bytes_max: STACK_BYTES_MAX });
         }
         Ok(Self { slots, spills: -(end as i32) })
     }
@@ -208,6 +208,10 @@ impl Emitter {
                 let fetch = if before.is_some() { FETCH } else { 0 };
                 self.push(class::STX | mode::ATOMIC | Size::Dw as u8, base, addend, *offset, fetch);
             }
+            Inst::AtomicExchange { offset, .. } => {
+                let (_, base, value) = (next(), next(), next());
+                self.push(class::STX | mode::ATOMIC | Size::Dw as u8, base, value, *offset, EXCHANGE);
+            }
             Inst::Call { helper, .. } => self.push(class::JMP | Jump::Call as u8, 0, 0, 0, *helper as i32),
             Inst::Jump { target, .. } => self.jump(*target, block),
             Inst::Branch { relation, right, targets: [then, otherwise], .. } => {
@@ -222,6 +226,11 @@ impl Emitter {
                 self.jumps.push((self.emitted.insns.len(), *then));
                 self.skip(relation, left, operand, 0);
                 self.jump(*otherwise, block);
+            }
+            Inst::MayGoto { targets: [exhausted, go_on] } => {
+                self.jumps.push((self.emitted.insns.len(), *exhausted));
+                self.push(class::JMP | Jump::May as u8, 0, 0, 0, 0);
+                self.jump(*go_on, block);
             }
             Inst::Exit => {
                 self.alu(Alu::Mov, 0, Operand::Immediate(0));

@@ -14,15 +14,19 @@ mod select;
 
 use std::collections::BTreeSet;
 
-use shared::abi::map::{key_size, scalar_offsets};
+use shared::abi::map::{SCRATCH_LEVELS, key_size, scalar_offsets};
 use shared::artifact::section::{program_name, program_section};
 use shared::ir::{GlobalId, Ir, Location, Storage};
-use shared::limits::RING_BYTES_DEFAULT;
+use shared::limits::{RING_BYTES_DEFAULT, SCRATCH_BYTES_MAX};
 use shared::target::{Feature, Target};
 
 use crate::bpf::code::map;
 use crate::bpf::{Bpf, Map, MapDef, Program};
+use draft::Placement;
 use rodata::Rodata;
+
+/// Bytes from which on things go to scratch memory, where not all fits the stack.
+const SCRATCH_BYTES_MIN: usize = 40;
 
 /// Something in a handler that no BPF program for this target can do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,8 +42,10 @@ pub struct Unsupported {
 /// What no BPF program can do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// The strings of one handler do not fit the stack.
-    #[error("the handler needs {bytes} bytes of stack, a BPF program has {bytes_max}")]
+    /// The strings of one handler do not fit the stack and scratch memory.
+    #[error(
+        "the handler needs {bytes} bytes for its strings, a BPF program has {bytes_max}; a smaller MAXSTRINGLEN helps"
+    )]
     StackTooLarge {
         /// What it needs.
         bytes: usize,
@@ -68,12 +74,14 @@ pub fn generate(ir: &Ir, target: &Target) -> Result<Bpf, Vec<Unsupported>> {
     let mut rodata = Rodata::new();
     let mut programs = Vec::new();
     let mut unsupported = Vec::new();
+    let mut scratch_size = 0;
     for (index, handler) in ir.handlers.iter().enumerate() {
         let Some(section) = program_section(index, &handler.points[0].place) else { continue };
         let name = program_name(index);
         match program(ir, target, index, &mut rodata) {
-            Ok(emitted) => {
+            Ok((emitted, scratch)) => {
                 let emit::Emitted { insns, relocations, lines } = emitted;
+                scratch_size = scratch_size.max(scratch);
                 programs.push(Program { section, name, insns, relocations, lines });
             }
             Err((location, refusal)) => {
@@ -81,7 +89,11 @@ pub fn generate(ir: &Ir, target: &Target) -> Result<Bpf, Vec<Unsupported>> {
             }
         }
     }
-    if unsupported.is_empty() { Ok(Bpf { maps: maps(ir), rodata: rodata.bytes(), programs }) } else { Err(unsupported) }
+    if unsupported.is_empty() {
+        Ok(Bpf { maps: maps(ir, scratch_size), rodata: rodata.bytes(), programs })
+    } else {
+        Err(unsupported)
+    }
 }
 
 fn program(
@@ -89,15 +101,28 @@ fn program(
     target: &Target,
     handler: usize,
     rodata: &mut Rodata,
-) -> Result<emit::Emitted, (Location, Refusal)> {
+) -> Result<(emit::Emitted, usize), (Location, Refusal)> {
     let nowhere = |refusal| (Location::default(), refusal);
-    let draft = select::select(ir, target, handler, rodata)?;
-    let (output, flat) =
-        allocate::allocate(&draft).map_err(|error| nowhere(Refusal::Allocation(format!("{error:?}"))))?;
-    emit::emit(&draft, &flat, &output).map_err(nowhere)
+    let mut refused = Refusal::ProgramTooLarge;
+    // What does not fit the stack goes to scratch memory, the largest things first.
+    for placement in [Placement::Stack, Placement::Below(SCRATCH_BYTES_MIN), Placement::Below(8)] {
+        let draft = select::select(ir, target, handler, rodata, placement)?;
+        if draft.scratch_size > SCRATCH_BYTES_MAX {
+            let (bytes, bytes_max) = (draft.scratch_size, SCRATCH_BYTES_MAX);
+            return Err(nowhere(Refusal::StackTooLarge { bytes, bytes_max }));
+        }
+        let (output, flat) =
+            allocate::allocate(&draft).map_err(|error| nowhere(Refusal::Allocation(format!("{error:?}"))))?;
+        match emit::emit(&draft, &flat, &output) {
+            Ok(emitted) => return Ok((emitted, draft.scratch_size)),
+            Err(refusal @ Refusal::StackTooLarge { .. }) => refused = refusal,
+            Err(refusal) => return Err(nowhere(refusal)),
+        }
+    }
+    Err(nowhere(refused))
 }
 
-fn maps(ir: &Ir) -> Vec<MapDef> {
+fn maps(ir: &Ir, scratch_size: usize) -> Vec<MapDef> {
     let (_, globals_size) = scalar_offsets(&ir.globals);
     let mut maps = vec![
         MapDef {
@@ -117,6 +142,16 @@ fn maps(ir: &Ir) -> Vec<MapDef> {
             flags: map::F_MMAPABLE,
         },
     ];
+    if scratch_size > 0 {
+        maps.push(MapDef {
+            map: Map::Scratch,
+            ty: map::PERCPU_ARRAY,
+            key_size: 4,
+            value_size: scratch_size as u32,
+            entries_max: SCRATCH_LEVELS,
+            flags: 0,
+        });
+    }
     for (index, global) in ir.globals.iter().enumerate() {
         if let Storage::Array { keys, value, entries_max } = &global.storage {
             maps.push(MapDef {

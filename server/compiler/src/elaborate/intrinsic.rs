@@ -1,6 +1,6 @@
 //! Functions of the tapset that are built in: what each takes and gives, by the names of stapfuncs(3stap).
 
-use shared::ir::{Clock, PointField, TaskField};
+use shared::ir::{Clock, PointField, Space, TaskField};
 
 use crate::program::Type;
 
@@ -23,6 +23,16 @@ pub(super) enum Meaning {
     Target,
     Point(PointField),
     Exit,
+    /// A run-time error.
+    Raise,
+    /// A group of the last match.
+    Matched,
+    /// How many groups the last match had.
+    GroupCount,
+    /// A string in memory, and what stands for one that cannot be read, where that is no run-time error.
+    LoadString(Space, Option<&'static str>),
+    /// The same with the number of its bytes.
+    LoadStringOf(Space),
 }
 
 /// The one of that name.
@@ -43,6 +53,10 @@ const fn string(name: &'static str, meaning: Meaning) -> Intrinsic {
     Intrinsic { name, parameters: &[], result: Type::String, meaning }
 }
 
+const fn from_memory(name: &'static str, meaning: Meaning) -> Intrinsic {
+    Intrinsic { name, parameters: &[Type::Long], result: Type::String, meaning }
+}
+
 static INTRINSICS: &[Intrinsic] = &[
     string("execname", Meaning::Task(TaskField::Execname)),
     long("pid", Meaning::Task(TaskField::Pid)),
@@ -58,4 +72,15 @@ static INTRINSICS: &[Intrinsic] = &[
     long("gettimeofday_ms", Meaning::Clock(Clock::Realtime, 1_000_000)),
     long("gettimeofday_s", Meaning::Clock(Clock::Realtime, 1_000_000_000)),
     Intrinsic { name: "exit", parameters: &[], result: Type::Void, meaning: Meaning::Exit },
+    Intrinsic { name: "error", parameters: &[Type::String], result: Type::Void, meaning: Meaning::Raise },
+    Intrinsic { name: "matched", parameters: &[Type::Long], result: Type::String, meaning: Meaning::Matched },
+    long("ngroups", Meaning::GroupCount),
+    from_memory("kernel_string", Meaning::LoadString(Space::Kernel, None)),
+    from_memory("user_string", Meaning::LoadString(Space::User, Some("<unknown>"))),
+    Intrinsic {
+        name: "kernel_string_n",
+        parameters: &[Type::Long, Type::Long],
+        result: Type::String,
+        meaning: Meaning::LoadStringOf(Space::Kernel),
+    },
 ];

@@ -1,30 +1,49 @@
 //! Pass 2: a tree becomes a program. Names, types and probe points are resolved; target variables become reads.
 //!
-//! The way: [`declarations`] collects what the script declares and which functions its probes reach, [`infer`] finds the type
-//! of every variable, [`probe`] finds the places of every probe point, [`body`] turns each handler into statements of the
-//! program. Everything that is wrong is collected; what only the host or a debug file can tell is collected, too.
+//! The way: [`reach`] finds what the script declares and which files of libraries its names lead to, [`derive`] replaces
+//! aliases by what they stand for and has [`probe`] find the places of every probe point, [`infer`] finds the type of every
+//! variable, [`body`] turns each handler into statements of the program. Everything that is wrong is collected; what only
+//! the host or a debug file can tell is collected, too.
 //!
-//! It must not know IR functions or BPF.
+//! It must not know IR functions or BPF, nor how a file is parsed.
+
+mod declarations;
+mod derive;
+mod private;
+mod reach;
+
+mod intrinsic;
+mod uses;
+
+mod infer;
+
+mod probe;
+
+mod pointer;
+mod target;
+mod unit;
 
 mod body;
-mod declarations;
-mod infer;
-mod intrinsic;
-mod probe;
-mod target;
-mod uses;
+mod constant;
+mod pattern;
 
 use std::collections::BTreeSet;
 
-use shared::diagnostic::{Diagnostic, Severity};
+use shared::diagnostic::{Diagnostic, Severity, Span};
+use shared::limits::{DIAGNOSTICS_KEEP_GOING_MAX, DIAGNOSTICS_MAX};
 use shared::target::{Fact, FactQuery, Target};
 
-use crate::DebuginfoNeed;
-use crate::ast::Stapfile;
+use crate::ast::{Item, Stapfile};
+use crate::library::Libraries;
+use crate::options::Tunables;
 use crate::program::{DerivedProbe, Program};
 use crate::world::World;
+use crate::{DebuginfoNeed, Options};
 use declarations::Declarations;
-use infer::Types;
+use derive::{Derived, Deriver};
+pub use reach::Reader;
+use reach::{Origin, Reach};
+use unit::{Handler, Unit};
 
 /// What elaboration works from, besides the tree.
 pub struct Environment<'a> {
@@ -36,6 +55,21 @@ pub struct Environment<'a> {
     pub facts: &'a [Fact],
     /// `-g`
     pub guru: bool,
+    /// Options that change the meaning of a script.
+    pub options: &'a Options,
+    /// Limits that options set.
+    pub tunables: Tunables,
+    /// The libraries, whose files a [`Reader`] reads.
+    pub libraries: Libraries<'a>,
+}
+
+/// A script of the user's.
+#[derive(Debug)]
+pub struct Script<'a> {
+    /// What a person calls it.
+    pub name: &'a str,
+    /// Its declarations.
+    pub file: Stapfile,
 }
 
 /// What elaboration comes to.
@@ -53,25 +87,26 @@ pub struct Elaboration {
     pub debuginfo_missing: Option<DebuginfoNeed>,
 }
 
-/// Elaborates a script.
+/// Elaborates scripts, as one.
 #[must_use]
-pub fn elaborate(script: &Stapfile, environment: &Environment<'_>) -> Elaboration {
-    let mut log = Log::default();
-    let declarations = Declarations::collect(script, &mut log);
-    let types = infer::infer(&declarations, &mut log);
-    let mut program = Program {
-        globals: body::globals(&declarations, &types, &mut log),
-        functions: body::functions(&declarations, &types, &mut log),
-        probes: Vec::new(),
-    };
-    let mut resolver = probe::Resolver::new(environment);
-    for (index, probe) in declarations.probes.iter().enumerate() {
-        let derivations = resolver.resolve_all(&probe.points, &mut log);
-        let probes = derive(&declarations, &types, index, &derivations, &resolver, &mut log);
-        program.probes.extend(probes);
+pub fn elaborate(scripts: Vec<Script<'_>>, environment: &Environment<'_>, reader: &mut dyn Reader) -> Elaboration {
+    let mut log = Log { keeps_going: environment.options.keep_going, ..Log::default() };
+    let first = scripts.iter().find_map(|script| first_probe(&script.file));
+    let mut reach = Reach::new(environment.libraries, reader);
+    for Script { name, file } in scripts {
+        reach.join(file, name, Origin::Script, &mut log);
     }
-    let points: usize = program.probes.iter().map(|probe| probe.points.len()).sum();
-    log.check_points(script, points);
+    let mut resolver = probe::Resolver::new(environment);
+    let probes = Deriver::new(&mut reach, &mut resolver, &mut log).all();
+    let declarations = Declarations::collect(&reach, &probes, environment.tunables, &mut log);
+    let types = infer::infer(&declarations, &mut log);
+    let globals = body::globals(&declarations, &types, &mut log);
+    let handlers: Vec<Handler<'_>> =
+        probes.iter().map(|Derived { body, derivations }| Handler { body, derivations }).collect();
+    let mut unit = Unit::new(environment, &declarations, &types, &handlers, &mut resolver, &mut log);
+    let probes = (0..handlers.len()).flat_map(|index| derive(&mut unit, index)).collect();
+    let program = Program { globals, functions: unit.finish(), probes };
+    log.check_points(first, program.probes.is_empty());
     Elaboration {
         program,
         diagnostics: log.diagnostics,
@@ -81,30 +116,33 @@ pub fn elaborate(script: &Stapfile, environment: &Environment<'_>) -> Elaboratio
     }
 }
 
+fn first_probe(file: &Stapfile) -> Option<Span> {
+    file.items.iter().find_map(|item| match item {
+        Item::Probe(probe) => Some(probe.span),
+        _ => None,
+    })
+}
+
 /// Makes a handler for each place of a probe; places whose handlers come out the same, and can be told apart at run time,
 /// share one.
-fn derive(
-    declarations: &Declarations<'_>,
-    types: &Types,
-    index: usize,
-    derivations: &[probe::Derivation],
-    resolver: &probe::Resolver<'_>,
-    log: &mut Log,
-) -> Vec<DerivedProbe> {
-    let by_place = uses::target_variables(&declarations.probes[index].body);
+fn derive(unit: &mut Unit<'_, '_, '_>, index: usize) -> Vec<DerivedProbe> {
+    let by_place = unit.is_by_place(index);
     let mut probes: Vec<DerivedProbe> = Vec::new();
-    for derivation in derivations {
+    for (number, derivation) in unit.handlers[index].derivations.iter().enumerate() {
+        let resolver = &unit.resolver;
         let key = resolver.sharing_key(&derivation.point.place);
         let sharable = |probe: &DerivedProbe| key.is_some() && resolver.sharing_key(&probe.points[0].place) == key;
         if !by_place && let Some(probe) = probes.iter_mut().find(|probe| sharable(probe)) {
             probe.points.push(derivation.point.clone());
             continue;
         }
-        let body = body::handler(declarations, types, index, derivation, resolver, log);
+        let body = unit.handler(index, number);
+        let resolver = &unit.resolver;
+        let sharable = |probe: &DerivedProbe| key.is_some() && resolver.sharing_key(&probe.points[0].place) == key;
         let mut latest = probes.iter_mut().rev().take(SHARED_BODIES_MAX);
         match latest.find(|probe| sharable(probe) && probe.body == body) {
             Some(probe) => probe.points.push(derivation.point.clone()),
-            None => probes.push(DerivedProbe { points: vec![derivation.point.clone()], condition: None, body }),
+            None => probes.push(DerivedProbe { points: vec![derivation.point.clone()], body }),
         }
     }
     probes
@@ -114,10 +152,24 @@ fn derive(
 /// registers are many, different bodies few.
 const SHARED_BODIES_MAX: usize = 16;
 
+/// The place of a byte of a literal; the whole literal where escapes or neighbours make it something else than written.
+fn within(literal: Span, text_bytes: usize, offset: usize) -> Span {
+    let is_as_written = (literal.end - literal.start) as usize == text_bytes + 2;
+    match u32::try_from(offset + 1) {
+        Ok(offset) if is_as_written => {
+            let start = literal.start + offset;
+            Span { start, end: (start + 1).min(literal.end), ..literal }
+        }
+        _ => literal,
+    }
+}
+
 /// Everything that is noticed on the way.
 #[derive(Debug, Default)]
 struct Log {
     diagnostics: Vec<Diagnostic>,
+    /// Whether there may be more than a person reads.
+    keeps_going: bool,
     facts_needed: BTreeSet<FactQuery>,
     debuginfo_needed: BTreeSet<DebuginfoNeed>,
     debuginfo_missing: Option<DebuginfoNeed>,
@@ -125,10 +177,23 @@ struct Log {
 
 impl Log {
     fn report(&mut self, diagnostic: Diagnostic) {
+        let count_max = if self.keeps_going { DIAGNOSTICS_KEEP_GOING_MAX } else { DIAGNOSTICS_MAX };
         // A handler is elaborated once for each place: what is wrong with it is said once.
-        if !self.diagnostics.contains(&diagnostic) {
-            self.diagnostics.push(diagnostic);
+        if self.diagnostics.len() > count_max || self.diagnostics.contains(&diagnostic) {
+            return;
         }
+        if self.diagnostics.len() < count_max {
+            self.diagnostics.push(diagnostic);
+            return;
+        }
+        let place = diagnostic.labels.first().map(|label| label.span);
+        let message = format!("more than {count_max} errors and warnings; the others are not shown");
+        self.diagnostics.extend(place.map(|span| Diagnostic::error("elaborate/too-many-errors", span, message)));
+    }
+
+    /// Whether something was said of a place, so that what follows from it need not be said.
+    fn has_spoken_of(&self, span: Span) -> bool {
+        self.diagnostics.iter().any(|diagnostic| diagnostic.labels.first().is_some_and(|label| label.span == span))
     }
 
     /// Whether something has to be had from outside before it can be said what is wrong.
@@ -136,15 +201,12 @@ impl Log {
         !self.facts_needed.is_empty() || !self.debuginfo_needed.is_empty() || self.debuginfo_missing.is_some()
     }
 
-    fn check_points(&mut self, script: &Stapfile, count: usize) {
+    /// Reports where a script has nothing to do; `first` is its first probe.
+    fn check_points(&mut self, first: Option<Span>, is_empty: bool) {
         let has_errors = self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
-        if count > 0 || has_errors || self.waits() {
+        if !is_empty || has_errors || self.waits() {
             return;
         }
-        let first = script.items.iter().find_map(|item| match item {
-            crate::ast::Item::Probe(probe) => Some(probe.span),
-            _ => None,
-        });
         let message = "the script has no probe that could fire";
         match first {
             Some(span) => self.report(Diagnostic::error("elaborate/no-probes", span, message)),

@@ -1,64 +1,146 @@
-//! Puts the bodies of called functions in the place of the calls, where no recursion forbids it.
+//! Puts the bodies of called functions in the place of the calls, those of functions that call themselves as often as
+//! `MAXNESTING` allows. Afterwards there is no call left, and every error goes straight to where it is caught or reported.
 //!
-//! What raises in the called body still raises there: without `try` around it, a call that has raised does nothing but
-//! raise again.
+//! Recursion unrolled this way grows with its depth, and where a function calls itself twice doubles each time: what grows
+//! beyond [`INLINED_VALUES_MAX`] is left a call, which codegen refuses.
 
-use std::collections::BTreeSet;
+use shared::abi::format::Format;
+use shared::ir::{
+    Block, BlockId, End, FormatDecl, FormatId, Function, FunctionId, Instruction, Ir, Jump, Location,
+    MAXNESTING_EXCEEDED, Op, Value,
+};
+use shared::limits::{CALL_DEPTH_MAX, INLINED_VALUES_MAX};
 
-use shared::ir::{Block, BlockId, End, Function, FunctionId, Ir, Jump, Op, Type, Value};
-
-/// Inlines every call in `function`, and every call that this brings in. A call inside its own callee stays a call.
+/// Inlines every call in `function`, and every call that this brings in.
 pub(super) fn inline(ir: &mut Ir, function: FunctionId) {
-    let mut callers = BTreeSet::from([function]);
-    inline_into(ir, function, &mut callers);
+    let mut inliner = Inliner { ir, too_deep: None };
+    let mut caller = inliner.ir.functions[function.0 as usize].clone();
+    // Each call with the calls it lies in, outermost first.
+    let mut pending = calls(&caller, 0, &[function]);
+    while let Some(call) = pending.pop() {
+        if caller.values.len() > INLINED_VALUES_MAX {
+            break;
+        }
+        let first_new = caller.blocks.len();
+        if inliner.is_too_deep(&call) {
+            inliner.replace_by_error(&mut caller, &call);
+        } else {
+            let body = inliner.ir.functions[call.callee.0 as usize].clone();
+            replace(&mut caller, &call, &body);
+            let chain = [call.chain, vec![call.callee]].concat();
+            pending.extend(calls(&caller, first_new, &chain));
+        }
+    }
+    caller.remove_unreachable();
+    inliner.ir.functions[function.0 as usize] = caller;
 }
 
-fn inline_into(ir: &mut Ir, caller: FunctionId, callers: &mut BTreeSet<FunctionId>) {
-    while let Some((block, position, callee)) = next_call(&ir.functions[caller.0 as usize], callers) {
-        // The callee first, so that it is only done once however often it is called.
-        callers.insert(callee);
-        inline_into(ir, callee, callers);
-        callers.remove(&callee);
-        let body = ir.functions[callee.0 as usize].clone();
-        replace(&mut ir.functions[caller.0 as usize], block, position, &body);
+/// A call: the last instruction of a block.
+struct Call {
+    block: usize,
+    callee: FunctionId,
+    /// The functions it lies in.
+    chain: Vec<FunctionId>,
+}
+
+/// The calls in the blocks from `first` on.
+fn calls(function: &Function, first: usize, chain: &[FunctionId]) -> Vec<Call> {
+    let blocks = function.blocks.iter().enumerate().skip(first);
+    let calls = blocks.filter_map(|(block, contents)| match contents.instructions.last()?.op {
+        Op::Call(callee, _) => Some(Call { block, callee, chain: chain.to_vec() }),
+        _ => None,
+    });
+    calls.collect()
+}
+
+struct Inliner<'a> {
+    ir: &'a mut Ir,
+    /// The message of the error that a call nested too deeply is, where there is one already.
+    too_deep: Option<FormatId>,
+}
+
+impl Inliner<'_> {
+    fn is_too_deep(&self, call: &Call) -> bool {
+        let activations = call.chain.iter().filter(|&&function| function == call.callee).count();
+        activations >= self.ir.limits.nesting_max as usize || call.chain.len() > CALL_DEPTH_MAX
+    }
+
+    fn replace_by_error(&mut self, caller: &mut Function, call: &Call) {
+        let formats = &mut self.ir.formats;
+        let format = *self.too_deep.get_or_insert_with(|| {
+            let format = Format::parse(MAXNESTING_EXCEEDED.as_bytes()).unwrap_or_default();
+            formats.push(FormatDecl { format, arguments: Vec::new(), near: String::new() });
+            FormatId((formats.len() - 1) as u16)
+        });
+        let Some(Asked { raised, location, .. }) = take_call(caller, call.block) else { return };
+        let block = &mut caller.blocks[call.block];
+        block.end = End::Raise { format, arguments: Vec::new(), catch: raised };
+        block.end_location = location;
     }
 }
 
-/// The first call of a function that is not one of `callers`.
-fn next_call(function: &Function, callers: &BTreeSet<FunctionId>) -> Option<(usize, usize, FunctionId)> {
-    function.blocks.iter().enumerate().find_map(|(block, contents)| {
-        contents.instructions.iter().enumerate().find_map(|(position, instruction)| match instruction.op {
-            Op::Call(callee, _) if !callers.contains(&callee) => Some((block, position, callee)),
-            _ => None,
-        })
-    })
+/// A call that was taken out, and the ways on from it.
+struct Asked {
+    arguments: Vec<Value>,
+    /// What it returns, if anything.
+    result: Option<Value>,
+    /// Where to go on where it raised; nothing where the error leaves the function.
+    raised: Option<Jump>,
+    returned: Jump,
+    returned_location: Location,
+    location: Location,
 }
 
-/// Replaces the call at `position` of `block` by `body`.
-fn replace(caller: &mut Function, block: usize, position: usize, body: &Function) {
-    let mut rest = caller.blocks[block].instructions.split_off(position);
-    let call = rest.remove(0);
-    let Op::Call(_, arguments) = call.op else { return };
+/// Takes the call at the end of a block out, as `ir::verify` knows it to be written.
+fn take_call(caller: &mut Function, block: usize) -> Option<Asked> {
+    let End::Branch { then, otherwise, .. } = caller.blocks[block].end.clone() else { return None };
+    let returned_location = caller.blocks[block].end_location;
+    let Instruction { results, op: Op::Call(_, arguments), location } = caller.blocks[block].instructions.pop()? else {
+        return None;
+    };
+    let reraises = caller.blocks[then.block.0 as usize].end == End::Reraise;
+    let result = (results.len() > 1).then(|| results[0]);
+    let raised = (!reraises).then_some(then);
+    Some(Asked { arguments, result, raised, returned: otherwise, returned_location, location })
+}
+
+/// Replaces a call by `body`.
+fn replace(caller: &mut Function, call: &Call, body: &Function) {
+    let Some(asked) = take_call(caller, call.block) else { return };
     let first = caller.blocks.len() as u32;
     let after = BlockId(first + body.blocks.len() as u32);
-    let entry = End::Jump(Jump { block: BlockId(first), arguments });
-    let end = std::mem::replace(&mut caller.blocks[block].end, entry);
-    let end_location = std::mem::replace(&mut caller.blocks[block].end_location, call.location);
+    let end = End::Jump(Jump { block: BlockId(first), arguments: asked.arguments });
+    caller.blocks[call.block].end = end;
+    caller.blocks[call.block].end_location = asked.location;
     let first_value = caller.values.len() as u32;
     caller.values.extend(&body.values);
     for inlined in &body.blocks {
         let mut inlined = renumbered(inlined, first_value, first);
-        if let End::Return(value) = inlined.end {
-            let raised = caller.new_value(Type::Long);
-            let instruction =
-                shared::ir::Instruction { results: vec![raised], op: Op::Long(0), location: inlined.end_location };
-            inlined.instructions.push(instruction);
-            let arguments = value.into_iter().chain([raised]).collect();
-            inlined.end = End::Jump(Jump { block: after, arguments });
+        match &mut inlined.end {
+            End::Return(value) => {
+                let arguments = value.iter().copied().collect();
+                inlined.end = End::Jump(Jump { block: after, arguments });
+            }
+            End::Raise { catch: catch @ None, .. } => catch.clone_from(&asked.raised),
+            // Of a call in the body: what leaves the body is caught where the body's own errors are.
+            End::Branch { then, .. } => {
+                let leaves =
+                    then.block.0.checked_sub(first).is_some_and(|at| body.blocks[at as usize].end == End::Reraise);
+                if let (true, Some(raised)) = (leaves, &asked.raised) {
+                    then.clone_from(raised);
+                }
+            }
+            _ => {}
         }
         caller.blocks.push(inlined);
     }
-    caller.blocks.push(Block { parameters: call.results, instructions: rest, end, end_location });
+    let after = Block {
+        parameters: asked.result.into_iter().collect(),
+        instructions: Vec::new(),
+        end: End::Jump(asked.returned),
+        end_location: asked.returned_location,
+    };
+    caller.blocks.push(after);
 }
 
 /// A block with its values counted from `first_value` and its jumps from `first_block`.

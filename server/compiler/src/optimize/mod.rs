@@ -3,10 +3,11 @@
 //! It must not know the program the IR came from, nor what BPF is; only that a handler of a kernel event has no calls to
 //! afford.
 
+mod errors;
 mod inline;
 mod simplify;
 
-use shared::ir::Ir;
+use shared::ir::{FunctionId, Ir};
 use shared::probe::Executor;
 
 /// Improves a whole script.
@@ -15,7 +16,9 @@ pub fn optimize(ir: &mut Ir) {
         let handler = &ir.handlers[index];
         let in_kernel = handler.points.iter().any(|point| point.place.kind().executor() == Executor::Kernel);
         if in_kernel {
-            inline::inline(ir, handler.function);
+            let FunctionId(function) = handler.function;
+            inline::inline(ir, FunctionId(function));
+            errors::resolve(&mut ir.functions[function as usize]);
         }
     }
     ir.functions.iter_mut().for_each(simplify::simplify);

@@ -112,8 +112,6 @@ pub struct Function {
 pub struct DerivedProbe {
     /// Where; never empty, and all of one kind.
     pub points: Vec<ProbePoint>,
-    /// `if (…)`: nothing is done where this is 0. It reads globals and no locals.
-    pub condition: Option<Expression>,
     /// What is done there.
     pub body: Body,
 }

@@ -6,7 +6,7 @@
 use shared::abi::format::{Format, Verb};
 use shared::abi::map::Parameter;
 use shared::diagnostic::Span;
-use shared::ir::{self, BinaryOp, BlockId, End, Location, Op, Relation, Type, Value};
+use shared::ir::{self, BinaryOp, BlockId, End, Jump, Location, Op, Relation, Type, Value};
 
 use super::bounds::BodyId;
 use super::ssa::{Builder, Variable};
@@ -24,14 +24,13 @@ pub(super) fn function(unit: &mut Unit<'_>, index: usize, function: &Function) -
         ty => Some(ir_type(ty, unit.bounds.of_body(body).result)),
     };
     Translator::new(unit, body, &[], &function.name, result, &function.body, function.parameter_count)
-        .run(None, &function.body)
+        .run(&function.body)
 }
 
 /// Translates a handler.
 pub(super) fn handler(unit: &mut Unit<'_>, index: usize, probe: &DerivedProbe) -> ir::Function {
     let name = format!("probe_{index}");
-    Translator::new(unit, BodyId::Probe(index), &probe.points, &name, None, &probe.body, 0)
-        .run(probe.condition.as_ref(), &probe.body)
+    Translator::new(unit, BodyId::Probe(index), &probe.points, &name, None, &probe.body, 0).run(&probe.body)
 }
 
 struct Translator<'a, 'u> {
@@ -42,6 +41,8 @@ struct Translator<'a, 'u> {
     builder: Builder,
     /// Where `continue` and `break` go, innermost last.
     loops: Vec<(BlockId, BlockId)>,
+    /// Where errors are caught, innermost last.
+    catches: Vec<BlockId>,
 }
 
 impl<'a, 'u> Translator<'a, 'u> {
@@ -57,16 +58,10 @@ impl<'a, 'u> Translator<'a, 'u> {
         let bounds = &unit.bounds.of_body(body).locals;
         let variables = source.locals.iter().zip(bounds).map(|(local, &bound)| ir_type(local.ty, bound)).collect();
         let builder = Builder::new(name, result, variables, parameter_count);
-        Self { unit, body, points, result, builder, loops: Vec::new() }
+        Self { unit, body, points, result, builder, loops: Vec::new(), catches: Vec::new() }
     }
 
-    fn run(mut self, condition: Option<&Expression>, body: &Body) -> ir::Function {
-        if let Some(condition) = condition {
-            let (run, leave) = self.branch_on(condition);
-            self.builder.switch_to(leave);
-            self.return_(None, Location::default());
-            self.builder.switch_to(run);
-        }
+    fn run(mut self, body: &Body) -> ir::Function {
         self.statements(&body.statements);
         self.return_(None, Location::default());
         self.builder.finish()
@@ -112,7 +107,7 @@ impl<'a, 'u> Translator<'a, 'u> {
             }
             StatementKind::ForeachBucket(_) => self.unit.refuse(statement.span, "a walk over a histogram"),
             StatementKind::Next => self.unit.refuse(statement.span, "`next` in a function"),
-            StatementKind::Try { .. } => self.unit.refuse(statement.span, "`try`"),
+            StatementKind::Try { body, message, handler } => self.try_(body, *message, handler, location),
         }
     }
 
@@ -158,6 +153,7 @@ impl<'a, 'u> Translator<'a, 'u> {
         let (head, next, after) = (self.builder.new_block(), self.builder.new_block(), self.builder.new_block());
         self.builder.jump(head, Vec::new(), location);
         self.builder.switch_to(head);
+        self.spend(body.len() + step.len(), location);
         let (round, done) = self.branch_on(condition);
         self.builder.switch_to(done);
         self.builder.jump(after, Vec::new(), location);
@@ -177,6 +173,23 @@ impl<'a, 'u> Translator<'a, 'u> {
         self.statements(body);
         self.loops.pop();
         self.builder.jump(next, Vec::new(), location);
+    }
+
+    fn try_(&mut self, body: &[Statement], message: Option<LocalId>, handler: &[Statement], location: Location) {
+        let (catch, after) = (self.builder.new_block(), self.builder.new_block());
+        self.catches.push(catch);
+        self.statements(body);
+        self.catches.pop();
+        self.builder.jump(after, Vec::new(), location);
+        self.builder.seal(catch);
+        self.builder.switch_to(catch);
+        let ty = Type::String(message.map_or(0, |message| self.unit.bounds.of_body(self.body).locals[message.0]));
+        let [caught] = self.builder.push(Op::Caught, [ty], location);
+        message.iter().for_each(|&message| self.builder.write(variable(message), caught));
+        self.statements(handler);
+        self.builder.jump(after, Vec::new(), location);
+        self.builder.seal(after);
+        self.builder.switch_to(after);
     }
 
     fn foreach(&mut self, foreach: &Foreach, span: Span, location: Location) {
@@ -243,8 +256,8 @@ impl<'a, 'u> Translator<'a, 'u> {
                 let message = self.value(message);
                 let mut format = Format::default();
                 format.push_conversion(Verb::String);
-                let format = self.unit.formats.id(format, vec![ty]);
-                self.builder.end(End::Raise { format, arguments: vec![message] }, location);
+                let format = self.unit.formats.id(format, vec![ty], "identifier 'error'");
+                self.raise(format, vec![message], location);
             }
             ExpressionKind::PrintHistogram(_) => self.unit.refuse(expression.span, "a histogram"),
             ExpressionKind::Call(functions, arguments) if expression.ty == program::Type::Void => {
@@ -294,6 +307,7 @@ impl<'a, 'u> Translator<'a, 'u> {
             ExpressionKind::Or(a, b) => return self.and_or(a, b, false, location),
             ExpressionKind::Conditional(condition, a, b) => return self.conditional(condition, a, b, ty, location),
             ExpressionKind::Concat(a, b) => Op::Concat(self.value(a), self.value(b)),
+            ExpressionKind::Catch(a, b) => return self.catch(a, b, ty, location),
             ExpressionKind::Assign(Place::Memory { .. } | Place::Register(..), _)
             | ExpressionKind::Update { place: Place::Memory { .. } | Place::Register(..), .. } => {
                 self.unit.refuse(expression.span, "writing to a target variable");
@@ -326,7 +340,6 @@ impl<'a, 'u> Translator<'a, 'u> {
             | ExpressionKind::Match(..)
             | ExpressionKind::Matched(_)
             | ExpressionKind::GroupCount
-            | ExpressionKind::Catch(..)
             | ExpressionKind::UserRegister(_)
             | ExpressionKind::Address(..)
             | ExpressionKind::LoadString(..)
@@ -393,7 +406,7 @@ impl<'a, 'u> Translator<'a, 'u> {
             let zero = self.long(0, location);
             let [is_zero] = self.builder.push(Op::Compare(Relation::Equal, b, zero), [Type::Long], location);
             // The message is a format.
-            let operator = if op == BinaryOp::Divide { "/" } else { "%%" };
+            let operator = if op == BinaryOp::Divide { "/" } else { "%" };
             self.raise_if(is_zero, &format!("division by 0 near operator '{operator}'"), location);
         }
         let [result] = self.builder.push(Op::Binary(op, a, b), [Type::Long], location);
@@ -439,6 +452,24 @@ impl<'a, 'u> Translator<'a, 'u> {
         result
     }
 
+    /// `a`, or where it raises, `b`.
+    fn catch(&mut self, a: &Expression, b: &Expression, ty: Type, location: Location) -> Value {
+        let (catch, after) = (self.builder.new_block(), self.builder.new_block());
+        let result = self.builder.add_parameter(after, ty);
+        self.catches.push(catch);
+        let value = self.value(a);
+        self.catches.pop();
+        self.builder.jump(after, vec![value], location);
+        self.builder.seal(catch);
+        self.builder.switch_to(catch);
+        self.builder.push(Op::Caught, [Type::String(0)], location);
+        let value = self.value(b);
+        self.builder.jump(after, vec![value], location);
+        self.builder.seal(after);
+        self.builder.switch_to(after);
+        result
+    }
+
     fn load(
         &mut self,
         space: ir::Space,
@@ -459,7 +490,7 @@ impl<'a, 'u> Translator<'a, 'u> {
     fn format(&mut self, format: &Format, arguments: &[Expression]) -> (ir::FormatId, Vec<Value>) {
         let types = arguments.iter().map(|argument| self.ty(argument)).collect();
         let arguments = self.values(arguments);
-        (self.unit.formats.id(format.clone(), types), arguments)
+        (self.unit.formats.id(format.clone(), types, ""), arguments)
     }
 
     // Variables
@@ -620,15 +651,35 @@ impl<'a, 'u> Translator<'a, 'u> {
         let (raise, after) = self.branch_on_value(condition, location);
         self.builder.switch_to(raise);
         // A message that is no format (a name with a percent sign cannot occur) is raised without arguments.
+        let (message, near) = message.split_once(" near ").unwrap_or((message, ""));
         let format = Format::parse(message.as_bytes()).unwrap_or_default();
         let types = vec![Type::Long; format.arguments().len()];
         let arguments = arguments.into_iter().take(types.len()).collect();
-        let format = self.unit.formats.id(format, types);
-        self.builder.end(End::Raise { format, arguments }, location);
+        let format = self.unit.formats.id(format, types, near);
+        self.raise(format, arguments, location);
         self.builder.switch_to(after);
     }
 
+    /// Counts the statements of a round of a loop, the condition included.
+    fn spend(&mut self, statements: usize, location: Location) {
+        let [exceeded] = self.builder.push(Op::Spend(statements as u32 + 1), [Type::Long], location);
+        self.raise_if(exceeded, ir::MAXACTION_EXCEEDED, location);
+    }
+
+    /// Goes where errors are caught, or leaves.
+    fn raise(&mut self, format: ir::FormatId, arguments: Vec<Value>, location: Location) {
+        let catch = self.catches.last().map(|&block| Jump { block, arguments: Vec::new() });
+        self.builder.end(End::Raise { format, arguments, catch }, location);
+    }
+
+    /// Goes where errors are caught, or leaves, where a call has raised.
     fn reraise_if(&mut self, raised: Value, location: Location) {
+        if let Some(&catch) = self.catches.last() {
+            let after = self.builder.new_block();
+            self.builder.branch(raised, catch, after, location);
+            self.builder.seal(after);
+            return self.builder.switch_to(after);
+        }
         let (reraise, after) = self.branch_on_value(raised, location);
         self.builder.switch_to(reraise);
         self.builder.end(End::Reraise, location);

@@ -80,9 +80,7 @@ impl Bounds {
         }
         for (index, probe) in program.probes.iter().enumerate() {
             let body = BodyId::Probe(index);
-            let mut flow = Flow { bounds: self, body, points: &probe.points, growth, grew: false };
-            probe.condition.iter().for_each(|condition| flow.expression(condition));
-            grew |= flow.body(&probe.body);
+            grew |= Flow { bounds: self, body, points: &probe.points, growth, grew: false }.body(&probe.body);
         }
         grew
     }

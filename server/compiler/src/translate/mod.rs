@@ -41,7 +41,7 @@ pub fn translate(program: &Program, sources: &Sources) -> Result<Ir, Vec<Diagnos
     }
     let formats = unit.formats.list;
     let sources = sources.all().iter().map(|source| source.name.clone()).collect();
-    Ok(Ir { sources, globals, formats, functions, handlers })
+    Ok(Ir { sources, limits: ir::Limits::default(), globals, formats, functions, handlers })
 }
 
 /// The IR's type for a type of the program, with the bound that was inferred where it is a string.
@@ -122,8 +122,9 @@ struct Formats {
 }
 
 impl Formats {
-    fn id(&mut self, format: Format, arguments: Vec<Type>) -> FormatId {
-        let declared = FormatDecl { format, arguments };
+    /// The id of a format; `near` is what an error's message is said near of.
+    fn id(&mut self, format: Format, arguments: Vec<Type>, near: &str) -> FormatId {
+        let declared = FormatDecl { format, arguments, near: near.to_owned() };
         *self.ids.entry(declared).or_insert_with_key(|declared| {
             self.list.push(declared.clone());
             FormatId((self.list.len() - 1) as u16)

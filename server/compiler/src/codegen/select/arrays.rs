@@ -80,10 +80,10 @@ impl Selector<'_> {
                 let (join, _) = self.join(0);
                 let (missing, found) = self.branch(Jump::Eq, entry, Source::Immediate(0));
                 self.switch_to(missing);
-                self.copy_words(None, Base::Slot(slot), bound);
+                self.clear(Base::Slot(slot), 0, Type::String(bound).size());
                 self.jump(join, &[]);
                 self.switch_to(found);
-                self.copy_words(Some(Base::Register(entry)), Base::Slot(slot), bound);
+                self.write_text(&super::Text::pointer(entry, bound), Base::Slot(slot), 0, bound);
                 self.jump(join, &[]);
                 self.switch_to(join);
                 self.define_frame_text(result, slot, bound);
@@ -100,18 +100,6 @@ impl Selector<'_> {
                 self.switch_to(join);
                 self.define(result, values[0]);
             }
-        }
-    }
-
-    /// Copies a string's words, or zeros where there is none.
-    fn copy_words(&mut self, from: Option<Base>, to: Base, bound: u16) {
-        for index in 0..Type::String(bound).size() / 8 {
-            let offset = (index * 8) as i32;
-            let word = match from {
-                Some(from) => Source::Register(self.load(Size::Dw, from, offset)),
-                None => Source::Immediate(0),
-            };
-            self.store(to, offset, word);
         }
     }
 

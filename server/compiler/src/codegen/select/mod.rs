@@ -4,23 +4,27 @@
 //! read-only data, or behind a pointer. Strings are written once and never changed, as all values of the IR.
 
 mod arrays;
+mod loops;
 mod output;
+mod scratch;
 mod strings;
+
+use std::collections::BTreeMap;
 
 use regalloc2::{Block, VReg};
 use shared::abi::map::{PARAMETERS, Parameter, SessionState, scalar_offsets, session};
 use shared::ir::{
-    BinaryOp, BlockId, Clock, End, Function, Handler, Ir, Location, Op, Relation, Space, TaskField, Type, UnaryOp,
-    Value, Width,
+    BinaryOp, Clock, End, Function, Handler, Ir, Location, Op, Relation, Space, TaskField, Type, UnaryOp, Value, Width,
 };
 use shared::target::{Feature, Target};
 
 use super::Refusal;
 use super::context;
-use super::draft::{Base, Draft, Inst, Source};
+use super::draft::{Base, Draft, Inst, Placement, Slot, Source};
 use super::rodata::Rodata;
 use crate::bpf::code::{Alu, Helper, Jump, Size};
 use crate::bpf::{Map, Symbol};
+use loops::Order;
 use strings::Text;
 
 type Result<T = ()> = std::result::Result<T, (Location, Refusal)>;
@@ -29,10 +33,16 @@ type Result<T = ()> = std::result::Result<T, (Location, Refusal)>;
 ///
 /// # Errors
 /// At the first operation that a BPF program cannot do, with its place in the script.
-pub(super) fn select(ir: &Ir, target: &Target, handler: usize, rodata: &mut Rodata) -> Result<Draft> {
+pub(super) fn select(
+    ir: &Ir,
+    target: &Target,
+    handler: usize,
+    rodata: &mut Rodata,
+    placement: Placement,
+) -> Result<Draft> {
     let function = &ir.functions[ir.handlers[handler].function.0 as usize];
-    let order = reverse_postorder(function)?;
-    let mut draft = Draft::default();
+    let Order { blocks: order, headers } = Order::of(function)?;
+    let mut draft = Draft::new(placement);
     let blocks = function.blocks.iter().map(|_| draft.new_block()).collect();
     let placeholder = draft.new_register();
     let mut selector = Selector {
@@ -44,11 +54,15 @@ pub(super) fn select(ir: &Ir, target: &Target, handler: usize, rodata: &mut Roda
         function,
         predecessor_counts: predecessor_counts(function),
         conditions: Conditions::of(function),
+        headers,
+        header_slots: BTreeMap::new(),
+        spent: None,
         scalar_offsets: scalar_offsets(&ir.globals).0,
         blocks,
         homes: vec![None; function.values.len()],
         context: placeholder,
         globals: placeholder,
+        scratch: None,
         current: Block::new(0),
         location: Location::default(),
         layout: Vec::new(),
@@ -63,6 +77,8 @@ pub(super) fn select(ir: &Ir, target: &Target, handler: usize, rodata: &mut Roda
 enum Home {
     Register(VReg),
     Constant(i64),
+    /// 1 where the relation holds; only to be branched on.
+    Condition(Jump, VReg, Source),
     String(Text),
 }
 
@@ -75,6 +91,12 @@ struct Selector<'a> {
     function: &'a Function,
     predecessor_counts: Vec<usize>,
     conditions: Conditions,
+    /// Which blocks are the heads of loops,
+    headers: Vec<bool>,
+    /// and where the strings lie that change from round to round.
+    header_slots: BTreeMap<Value, Slot>,
+    /// Where statements are counted, if they are.
+    spent: Option<Slot>,
     scalar_offsets: Vec<Option<usize>>,
     /// The draft's block for each block of the IR.
     blocks: Vec<Block>,
@@ -82,6 +104,8 @@ struct Selector<'a> {
     context: VReg,
     /// Points to the session's words and scalars.
     globals: VReg,
+    /// Points to the scratch memory, where there is some.
+    scratch: Option<VReg>,
     draft: Draft,
     current: Block,
     location: Location,
@@ -97,15 +121,7 @@ impl Selector<'_> {
             if position == 0 {
                 self.prologue();
             }
-            for &parameter in &block.parameters {
-                let register = self.draft.new_register();
-                self.draft.blocks[self.current.index()].parameters.push(register);
-                let home = match self.function.ty(parameter) {
-                    Type::String(bound) => Home::String(Text::pointer(register, bound)),
-                    Type::Long | Type::Iterator => Home::Register(register),
-                };
-                self.homes[parameter.0 as usize] = Some(home);
-            }
+            block.parameters.iter().for_each(|&parameter| self.parameter_home(parameter, self.headers[index]));
             for instruction in &block.instructions {
                 self.location = instruction.location;
                 self.op(&instruction.op, &instruction.results)?;
@@ -117,11 +133,36 @@ impl Selector<'_> {
         Ok(())
     }
 
+    /// Gives a block's parameter a place: a register, or the address of a string. A string that changes from round to round of
+    /// a loop has a slot of its own: what it came from is overwritten in the next round.
+    fn parameter_home(&mut self, parameter: Value, in_header: bool) {
+        if let (Type::String(bound), true) = (self.function.ty(parameter), in_header) {
+            let slot = self.header_slot(parameter, bound);
+            return self.define_frame_text(parameter, slot, bound);
+        }
+        let register = self.draft.new_register();
+        self.draft.blocks[self.current.index()].parameters.push(register);
+        let home = match self.function.ty(parameter) {
+            Type::String(bound) => Home::String(Text::pointer(register, bound)),
+            Type::Long | Type::Iterator => Home::Register(register),
+        };
+        self.homes[parameter.0 as usize] = Some(home);
+    }
+
+    fn header_slot(&mut self, parameter: Value, bound: u16) -> Slot {
+        if let Some(&slot) = self.header_slots.get(&parameter) {
+            return slot;
+        }
+        let slot = self.draft.new_slot(Type::String(bound).size());
+        self.header_slots.insert(parameter, slot);
+        slot
+    }
+
     /// Finds the session's words, and leaves unless the session is running.
     fn prologue(&mut self) {
         self.context = self.draft.new_register();
         self.inst(Inst::Context { result: self.context });
-        let key = self.draft.new_transient_slot(4);
+        let key = self.draft.new_stack_slot(4);
         self.inst(Inst::Store { size: Size::W, base: Base::Slot(key), offset: 0, source: Source::Immediate(0) });
         let map = self.address(Symbol::Map(Map::Globals), 0);
         let key = self.frame(key);
@@ -129,18 +170,26 @@ impl Selector<'_> {
         self.exit_if(Jump::Eq, self.globals, Source::Immediate(0));
         let state = self.load(Size::Dw, Base::Register(self.globals), session::STATE as i32);
         self.exit_if(Jump::Ne, state, Source::Immediate(SessionState::Running as i32));
+        self.take_scratch();
+        self.start_counting();
     }
 
     fn exit_if(&mut self, relation: Jump, left: VReg, right: Source) {
         let (exit, go_on) = self.branch(relation, left, right);
         self.switch_to(exit);
-        self.inst(Inst::Exit);
+        self.leave();
         self.switch_to(go_on);
     }
 
     // Building blocks of drafts
 
-    fn inst(&mut self, inst: Inst) {
+    fn inst(&mut self, mut inst: Inst) {
+        if let Inst::Load { base, offset, .. } | Inst::Store { base, offset, .. } = &mut inst
+            && let Base::Slot(slot) = *base
+            && let (Some(scratch), Some(start)) = (self.scratch, self.draft.slots[slot.0].scratch)
+        {
+            (*base, *offset) = (Base::Register(scratch), *offset + start as i32);
+        }
         self.draft.blocks[self.current.index()].insts.push((inst, self.location));
     }
 
@@ -180,7 +229,10 @@ impl Selector<'_> {
         result
     }
 
-    fn frame(&mut self, slot: super::draft::Slot) -> VReg {
+    fn frame(&mut self, slot: Slot) -> VReg {
+        if let (Some(scratch), Some(start)) = (self.scratch, self.draft.slots[slot.0].scratch) {
+            return self.alu(Alu::Add, scratch, Source::Immediate(start as i32));
+        }
         let result = self.draft.new_register();
         self.inst(Inst::Frame { result, slot });
         result
@@ -239,8 +291,8 @@ impl Selector<'_> {
         match self.homes[value.0 as usize] {
             Some(Home::Register(register)) => register,
             Some(Home::Constant(constant)) => self.immediate(constant),
-            // The IR's verifier excludes both.
-            Some(Home::String(_)) | None => self.immediate(0),
+            // The IR's verifier excludes strings; a condition that is computed with is no condition.
+            Some(Home::Condition(..) | Home::String(_)) | None => self.immediate(0),
         }
     }
 
@@ -314,11 +366,15 @@ impl Selector<'_> {
             }
             Op::Print(format, arguments) => self.print(*format, arguments),
             Op::Exit => self.exit(),
+            Op::Spend(statements) => self.spend(*statements, result),
+            Op::Caught => {
+                return Err((self.location, Refusal::NotInKernel("`try` around a function that calls itself")));
+            }
             Op::ArrayClear(_) => return Err((self.location, Refusal::NotInKernel("deleting a whole array"))),
             Op::Iterate { .. } | Op::Next(_) | Op::Key(..) | Op::Entry(_) => {
                 return Err((self.location, Refusal::NotInKernel("foreach")));
             }
-            Op::Call(..) => return Err((self.location, Refusal::NotInKernel("a function that calls itself"))),
+            Op::Call(..) => return Err((self.location, Refusal::NotInKernel("recursion that grows so fast"))),
         }
         Ok(())
     }
@@ -462,45 +518,56 @@ impl Selector<'_> {
 
     fn block_end(&mut self, end: &End) -> Result {
         match end {
-            End::Jump(jump) => {
-                let arguments = self.arguments(jump);
-                self.jump(self.blocks[jump.block.0 as usize], &arguments);
-            }
+            End::Jump(jump) => self.go(jump),
             End::Branch { condition, then, otherwise } => {
                 let (relation, left, right) = self.condition(*condition);
                 let targets = [then, otherwise].map(|jump| {
-                    let direct = self.predecessor_counts[jump.block.0 as usize] == 1 && jump.arguments.is_empty();
+                    let only = self.predecessor_counts[jump.block.0 as usize] == 1;
+                    let direct = only && jump.arguments.is_empty() && !self.headers[jump.block.0 as usize];
                     if direct { self.blocks[jump.block.0 as usize] } else { self.draft.new_block() }
                 });
                 self.inst(Inst::Branch { relation, left, right, targets });
                 for (jump, target) in [then, otherwise].into_iter().zip(targets) {
                     if target != self.blocks[jump.block.0 as usize] {
                         self.switch_to(target);
-                        let arguments = self.arguments(jump);
-                        self.jump(self.blocks[jump.block.0 as usize], &arguments);
+                        self.go(jump);
                     }
                 }
             }
-            End::Return(_) => self.inst(Inst::Exit),
-            End::Raise { format, arguments } => {
+            End::Return(_) | End::Reraise => self.leave(),
+            // `optimize` has made jumps of those that are caught.
+            End::Raise { format, arguments, .. } => {
                 self.raise(*format, arguments)?;
-                self.inst(Inst::Exit);
+                self.leave();
             }
-            End::Reraise => self.inst(Inst::Exit),
         }
         Ok(())
     }
 
+    /// Jumps to a block of the IR.
+    fn go(&mut self, jump: &shared::ir::Jump) {
+        let target = jump.block.0 as usize;
+        if self.headers[target] {
+            self.pass_strings(jump);
+            self.before_round();
+        }
+        let arguments = self.arguments(jump);
+        self.jump(self.blocks[target], &arguments);
+    }
+
     fn arguments(&mut self, jump: &shared::ir::Jump) -> Vec<VReg> {
-        let parameters = &self.function.blocks[jump.block.0 as usize].parameters;
+        let target = jump.block.0 as usize;
+        let parameters = &self.function.blocks[target].parameters;
         let mut registers = Vec::new();
         for (&argument, &parameter) in jump.arguments.iter().zip(parameters) {
             registers.push(match self.function.ty(parameter) {
+                Type::String(_) if self.headers[target] => continue,
                 Type::String(bound) => {
                     let text = self.text(argument);
                     let text = self.fitted(text, bound);
                     self.text_pointer(&text)
                 }
+                Type::Long | Type::Iterator if self.headers[target] && self.has_may_goto() => self.forgotten(argument),
                 Type::Long | Type::Iterator => self.long(argument),
             });
         }
@@ -509,6 +576,9 @@ impl Selector<'_> {
 
     /// What is to be branched on: a comparison, where the condition is one, or whether it is 0.
     fn condition(&mut self, condition: Value) -> (Jump, VReg, Source) {
+        if let Some(Home::Condition(relation, left, right)) = self.homes[condition.0 as usize] {
+            return (relation, left, right);
+        }
         if let Some((relation, a, b)) = self.conditions.comparisons[condition.0 as usize]
             && !self.wanted_exactly(condition)
         {
@@ -573,36 +643,4 @@ fn predecessor_counts(function: &Function) -> Vec<usize> {
         block.end.jumps().for_each(|jump| counts[jump.block.0 as usize] += 1);
     }
     counts
-}
-
-/// The blocks so that each comes after those that lead to it; refuses loops.
-fn reverse_postorder(function: &Function) -> Result<Vec<usize>> {
-    #[derive(Clone, Copy, PartialEq)]
-    enum Mark {
-        New,
-        Open,
-        Done,
-    }
-    let mut marks = vec![Mark::New; function.blocks.len()];
-    let mut postorder = Vec::new();
-    let mut stack = vec![(0, 0)];
-    while let Some((block, visited)) = stack.pop() {
-        marks[block] = Mark::Open;
-        // The second target first, so that the first comes to lie behind the branch.
-        let jumps: Vec<_> = function.blocks[block].end.jumps().collect();
-        let Some(jump) = jumps.iter().rev().nth(visited) else {
-            marks[block] = Mark::Done;
-            postorder.push(block);
-            continue;
-        };
-        stack.push((block, visited + 1));
-        let BlockId(next) = jump.block;
-        match marks[next as usize] {
-            Mark::New => stack.push((next as usize, 0)),
-            Mark::Open => return Err((function.blocks[block].end_location, Refusal::NotInKernel("a loop"))),
-            Mark::Done => {}
-        }
-    }
-    postorder.reverse();
-    Ok(postorder)
 }

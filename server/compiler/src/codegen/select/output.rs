@@ -19,7 +19,7 @@ impl Selector<'_> {
         });
     }
 
-    /// Reports a run-time error and ends the session: MAXERRORS is 0.
+    /// Reports a run-time error, and ends the session where it is one too many.
     pub(super) fn raise(&mut self, format: FormatId, arguments: &[Value]) -> Result {
         let header = header(RecordKind::Raise, format, self.index as u16, 0);
         let location = self.location.to_word();
@@ -34,7 +34,7 @@ impl Selector<'_> {
             let location = selector.immediate(location as i64);
             selector.store(Base::Register(record), 8, Source::Register(location));
         });
-        self.stop();
+        self.count_error();
         Ok(())
     }
 
@@ -45,6 +45,29 @@ impl Selector<'_> {
             let header = selector.immediate(header as i64);
             selector.store(Base::Register(record), 0, Source::Register(header));
         });
+    }
+
+    fn count_error(&mut self) {
+        let errors_max = self.ir.limits.errors_max;
+        let one = self.immediate(1);
+        let before = (errors_max > 0).then(|| self.draft.new_register());
+        let offset = session::ERRORS as i32;
+        self.inst(Inst::AtomicAdd { base: self.globals, offset, addend: one, before });
+        let Some(before) = before else { return self.stop() };
+        let limit = i32::try_from(errors_max).unwrap_or(i32::MAX);
+        self.stop_if(Jump::Ge, before, Source::Immediate(limit));
+    }
+
+    /// Lets no further handler start where a relation holds.
+    pub(super) fn stop_if(&mut self, relation: Jump, left: VReg, right: Source) {
+        let (after, _) = self.join(0);
+        let (stops, goes_on) = self.branch(relation, left, right);
+        self.switch_to(stops);
+        self.stop();
+        self.jump(after, &[]);
+        self.switch_to(goes_on);
+        self.jump(after, &[]);
+        self.switch_to(after);
     }
 
     /// Lets no further handler start.

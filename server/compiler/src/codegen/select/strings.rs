@@ -12,6 +12,9 @@ use crate::bpf::Symbol;
 use crate::bpf::code::{Alu, Helper, Jump, Size};
 use crate::codegen::draft::{Base, Inst, Slot, Source};
 
+/// Words that are copied or compared one by one; what is longer is left to helpers and loops.
+const WORDS_MAX: usize = 16;
+
 /// A string at hand.
 #[derive(Debug, Clone)]
 pub(super) struct Text {
@@ -38,6 +41,10 @@ impl Text {
     fn literal(string: &[u8], bound: u16) -> Self {
         let cut = &string[..string.len().min(usize::from(bound))];
         Self { place: TextPlace::Literal(cut.into()), bound }
+    }
+
+    pub(super) fn is_literal(&self) -> bool {
+        matches!(self.place, TextPlace::Literal(_))
     }
 
     fn size(&self) -> usize {
@@ -127,30 +134,59 @@ impl Selector<'_> {
 
     /// Writes a string to memory, cut to a bound and padded.
     pub(super) fn write_text(&mut self, text: &Text, base: Base, offset: i32, bound: u16) {
-        let word_count = Type::String(bound).size() / 8;
-        for index in 0..word_count {
-            let mut word = if index * 8 < text.size() { self.word(text, index) } else { Source::Immediate(0) };
-            let kept = usize::from(bound) - index * 8;
-            if kept < 8 && text.bound > bound {
-                let register = match word {
-                    Source::Register(register) => register,
-                    Source::Immediate(word) => self.immediate(i64::from(word)),
-                };
-                let mask = self.immediate((1i64 << (kept * 8)) - 1);
-                word = Source::Register(self.alu(Alu::And, register, Source::Register(mask)));
+        let size = Type::String(bound).size();
+        let copied = text.size().min(size);
+        if copied <= WORDS_MAX * 8 {
+            for index in 0..copied / 8 {
+                let word = self.word(text, index);
+                self.store(base, offset + (index * 8) as i32, word);
             }
-            self.store(base, offset + (index * 8) as i32, word);
+        } else {
+            let (to, from) = (self.pointer(base, offset), self.text_pointer(text));
+            self.copy_bytes(to, from, copied);
+        }
+        self.clear(base, offset + copied as i32, size - copied);
+        let (last, kept) = (usize::from(bound) / 8 * 8, usize::from(bound) % 8);
+        if text.bound > bound {
+            let at = offset + last as i32;
+            let word = self.load(Size::Dw, base, at);
+            let mask = self.immediate((1i64 << (kept * 8)) - 1);
+            let word = self.alu(Alu::And, word, Source::Register(mask));
+            self.store(base, at, Source::Register(word));
+        }
+    }
+
+    /// The address of something in memory.
+    fn pointer(&mut self, base: Base, offset: i32) -> VReg {
+        let register = match base {
+            Base::Register(register) => register,
+            Base::Slot(slot) => self.frame(slot),
+        };
+        if offset == 0 { register } else { self.alu(Alu::Add, register, Source::Immediate(offset)) }
+    }
+
+    /// Copies many bytes: a helper does it faster than instructions.
+    fn copy_bytes(&mut self, to: VReg, from: VReg, size: usize) {
+        let size = self.immediate(size as i64);
+        self.call_for_effect(Helper::ProbeReadKernel, &[to, size, from]);
+    }
+
+    /// Fills whole words with zeros.
+    pub(super) fn clear(&mut self, base: Base, offset: i32, size: usize) {
+        if size <= WORDS_MAX * 8 {
+            (0..size).step_by(8).for_each(|at| self.store(base, offset + at as i32, Source::Immediate(0)));
+        } else {
+            let zeros = self.rodata.offset(vec![0; size]);
+            let (to, from) = (self.pointer(base, offset), self.address(Symbol::Rodata, zeros));
+            self.copy_bytes(to, from, size);
         }
     }
 
     /// A copy of a string in the frame, where it does not change any more.
     pub(super) fn copy_to_frame(&mut self, base: Base, offset: i32, bound: u16) -> Text {
         let slot = self.draft.new_slot(Type::String(bound).size());
-        for index in 0..Type::String(bound).size() / 8 {
-            let at = (index * 8) as i32;
-            let word = self.load(Size::Dw, base, offset + at);
-            self.store(Base::Slot(slot), at, Source::Register(word));
-        }
+        let pointer = self.pointer(base, offset);
+        self.write_text(&Text::pointer(pointer, bound), Base::Slot(slot), 0, bound);
         Text { place: TextPlace::Frame(slot), bound }
     }
 
@@ -168,6 +204,13 @@ impl Selector<'_> {
         }
     }
 
+    /// A copy of a string that only the operation at hand needs.
+    pub(super) fn copied(&mut self, text: &Text, bound: u16) -> Text {
+        let slot = self.draft.new_transient_slot(Type::String(bound).size());
+        self.write_text(text, Base::Slot(slot), 0, bound);
+        Text { place: TextPlace::Frame(slot), bound }
+    }
+
     pub(super) fn define_frame_text(&mut self, value: Value, slot: Slot, bound: u16) {
         self.define_text(value, Text { place: TextPlace::Frame(slot), bound });
     }
@@ -175,9 +218,7 @@ impl Selector<'_> {
     /// Clears a slot for a helper to write a string to: it writes up to the NUL and no further, the padding is ours. (That of
     /// `bpf_get_current_comm` came and went with the kernel's choice of string function.)
     fn zero(&mut self, slot: Slot, bound: u16) {
-        for index in 0..Type::String(bound).size() / 8 {
-            self.store(Base::Slot(slot), (index * 8) as i32, Source::Immediate(0));
-        }
+        self.clear(Base::Slot(slot), 0, Type::String(bound).size());
     }
 
     pub(super) fn execname(&mut self, result: Value) {
@@ -191,8 +232,14 @@ impl Selector<'_> {
 
     /// Equal where no word that both have differs: the shorter one ends in a zero, which the longer must have there, too.
     fn compare_equal(&mut self, relation: Relation, a: &Text, b: &Text) -> VReg {
+        let words = a.size().min(b.size()) / 8;
+        if words > WORDS_MAX {
+            let (left, right) = self.first_difference(a, b);
+            let relation = if relation == Relation::Equal { Jump::Eq } else { Jump::Ne };
+            return self.set(relation, left, Source::Register(right));
+        }
         let mut difference = None;
-        for index in 0..a.size().min(b.size()) / 8 {
+        for index in 0..words {
             let (left, right) = (self.word_register(a, index), self.word(b, index));
             let word = self.alu(Alu::Xor, left, right);
             difference = Some(match difference {
@@ -205,20 +252,51 @@ impl Selector<'_> {
         self.set(relation, difference, Source::Immediate(0))
     }
 
+    /// The first words that differ, or the last ones compared.
+    fn first_difference(&mut self, a: &Text, b: &Text) -> (VReg, VReg) {
+        let words = a.size().min(b.size()) / 8;
+        let (decide, parameters) = self.join(2);
+        if words > WORDS_MAX {
+            let (left, right) = (self.text_pointer(a), self.text_pointer(b));
+            let last = self.for_each_index(words, |this, index| {
+                let at = this.alu(Alu::Lsh, index, Source::Immediate(3));
+                let [left, right] = [left, right].map(|text| {
+                    let word = this.alu(Alu::Add, text, Source::Register(at));
+                    this.load(Size::Dw, Base::Register(word), 0)
+                });
+                let (differ, same) = this.branch(Jump::Ne, left, Source::Register(right));
+                this.switch_to(differ);
+                this.jump(decide, &[left, right]);
+                this.switch_to(same);
+                // Where the last byte is 0, both end here.
+                let last = this.alu(Alu::Rsh, left, Source::Immediate(56));
+                let (end, go_on) = this.branch(Jump::Eq, last, Source::Immediate(0));
+                this.switch_to(end);
+                this.jump(decide, &[left, right]);
+                this.switch_to(go_on);
+            });
+            self.switch_to(last);
+            let zero = self.immediate(0);
+            self.jump(decide, &[zero, zero]);
+        } else {
+            let mut last = (self.immediate(0), self.immediate(0));
+            for index in 0..words {
+                last = (self.word_register(a, index), self.word_register(b, index));
+                let (differ, same) = self.branch(Jump::Ne, last.0, Source::Register(last.1));
+                self.switch_to(differ);
+                self.jump(decide, &[last.0, last.1]);
+                self.switch_to(same);
+            }
+            self.jump(decide, &[last.0, last.1]);
+        }
+        self.switch_to(decide);
+        (parameters[0], parameters[1])
+    }
+
     /// The first word that differs decides, read as a big-endian number.
     fn compare_order(&mut self, relation: Relation, a: &Text, b: &Text) -> VReg {
-        let (decide, parameters) = self.join(2);
-        let mut words = (self.immediate(0), self.immediate(0));
-        for index in 0..a.size().min(b.size()) / 8 {
-            words = (self.word_register(a, index), self.word_register(b, index));
-            let (differ, same) = self.branch(Jump::Ne, words.0, Source::Register(words.1));
-            self.switch_to(differ);
-            self.jump(decide, &[words.0, words.1]);
-            self.switch_to(same);
-        }
-        self.jump(decide, &[words.0, words.1]);
-        self.switch_to(decide);
-        let [left, right] = [parameters[0], parameters[1]].map(|source| {
+        let (left, right) = self.first_difference(a, b);
+        let [left, right] = [left, right].map(|source| {
             let result = self.draft.new_register();
             self.inst(Inst::BigEndian { result, source });
             result

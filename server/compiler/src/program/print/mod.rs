@@ -74,10 +74,6 @@ impl Program {
         for point in &probe.points {
             writeln!(f, "{} /* {} */", point.name, point.place)?;
         }
-        if let Some(condition) = &probe.condition {
-            let printer = Printer { program: self, body: &probe.body };
-            writeln!(f, "  if ({})", printer.expression(condition))?;
-        }
         self.print_body(&probe.body, 0, f)
     }
 
