@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 
 use client::cli::Invocation;
 use client::host::facts::HostFacts;
+use compiler::library::Library;
 use compiler::world::{DebuginfoFile, World};
 use compiler::{Compilation, Request, compile as compile_once};
 use gimli::DW_TAG_structure_type as STRUCTURE;
@@ -42,9 +43,12 @@ pub(crate) fn compile(invocation: &Invocation, script: &str) -> Result<Compilati
         let request = Request {
             script_name: "<input>",
             script,
+            additions: &[],
+            library: &[],
             arguments: &invocation.arguments,
             output: invocation.goal.output(),
             guru: invocation.guru,
+            options: &invocation.options,
             target: &host.target,
             facts: &facts,
         };
@@ -59,6 +63,8 @@ pub(crate) fn compile(invocation: &Invocation, script: &str) -> Result<Compilati
 /// Debug files, by build id.
 struct Debuginfo(BTreeMap<BuildId, Vec<u8>>);
 
+static TAPSET: LazyLock<Library<'static>> = LazyLock::new(Library::default);
+
 static DEBUGINFO: LazyLock<Debuginfo> = LazyLock::new(|| {
     let files = [("aa", kernel()), ("bb", program()), ("cc", b"no ELF file".to_vec())];
     Debuginfo(files.map(|(id, bytes)| (id.parse().expect("a build id"), bytes)).into())
@@ -67,6 +73,10 @@ static DEBUGINFO: LazyLock<Debuginfo> = LazyLock::new(|| {
 impl World for Debuginfo {
     fn debuginfo(&self, build_id: &BuildId) -> DebuginfoFile<'_> {
         self.0.get(build_id).map_or(DebuginfoFile::Missing, |bytes| DebuginfoFile::Bytes(bytes))
+    }
+
+    fn tapset(&self) -> &Library<'_> {
+        &TAPSET
     }
 }
 
