@@ -9,7 +9,7 @@ use compiler::library::{Library, LibraryFile};
 const FILES: &[LibraryFile<'static>] = include!(concat!(env!("OUT_DIR"), "/tapset.rs"));
 
 /// The tapset, looked through for its names when it is first asked for.
-pub(crate) fn library() -> &'static Library<'static> {
+pub fn library() -> &'static Library<'static> {
     static LIBRARY: LazyLock<Library<'static>> = LazyLock::new(|| Library::new(FILES.to_vec()));
     &LIBRARY
 }

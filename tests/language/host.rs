@@ -63,8 +63,6 @@ pub(crate) fn compile(invocation: &Invocation, script: &str) -> Result<Compilati
 /// Debug files, by build id.
 struct Debuginfo(BTreeMap<BuildId, Vec<u8>>);
 
-static TAPSET: LazyLock<Library<'static>> = LazyLock::new(Library::default);
-
 static DEBUGINFO: LazyLock<Debuginfo> = LazyLock::new(|| {
     let files = [("aa", kernel()), ("bb", program()), ("cc", b"no ELF file".to_vec())];
     Debuginfo(files.map(|(id, bytes)| (id.parse().expect("a build id"), bytes)).into())
@@ -76,7 +74,7 @@ impl World for Debuginfo {
     }
 
     fn tapset(&self) -> &Library<'_> {
-        &TAPSET
+        server::tapset::library()
     }
 }
 
