@@ -73,17 +73,17 @@ pub fn run() -> Result<()> {
 }
 
 /// One job, measured on both sides.
-struct Figures {
-    at_server: Figure,
-    whole: Figure,
+pub(super) struct Figures {
+    pub(super) at_server: Figure,
+    pub(super) whole: Figure,
 }
 
 impl Figures {
-    fn new(what: &str, goal: Option<Duration>) -> Self {
+    pub(super) fn new(what: &str, goal: Option<Duration>) -> Self {
         Self { at_server: Figure { goal, ..Figure::new(what) }, whole: Figure::new(what) }
     }
 
-    fn take(&mut self, client: &Client, server: &Tapwired, script: &str) -> Result<()> {
+    pub(super) fn take(&mut self, client: &Client, server: &Tapwired, script: &str) -> Result<()> {
         let served = durations(&server.log()).len();
         self.whole.rounds.push(compile(client, server, script)?);
         let began = Instant::now();
@@ -112,12 +112,12 @@ fn durations(log: &str) -> Vec<Duration> {
 }
 
 /// `stap`, and what it wants to find of a kernel: its build directory, of which it reads a few files.
-struct Stap {
+pub(super) struct Stap {
     build: tempfile::TempDir,
 }
 
 impl Stap {
-    fn new(kernel: &Unpacked) -> Result<Self> {
+    pub(super) fn new(kernel: &Unpacked) -> Result<Self> {
         let build = tempfile::tempdir()?;
         let here = |name: &str| build.path().join(name);
         let boot = |name: &str| kernel.root.join("boot").join(format!("{name}-{}", kernel.release));
@@ -134,7 +134,7 @@ impl Stap {
         Ok(Self { build })
     }
 
-    fn compile(&self, script: &str) -> Result<Duration> {
+    pub(super) fn compile(&self, script: &str) -> Result<Duration> {
         let mut command = Command::new("stap");
         command.args(["-p4", "--runtime=bpf", "-m", "bench", "-r"]).arg(self.build.path()).args(["-e", script]);
         timed(command.current_dir(self.build.path()))

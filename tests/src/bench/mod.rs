@@ -4,6 +4,7 @@
 //! keeping is a ratio.
 
 pub mod compile;
+pub mod debuginfo;
 
 use std::fmt;
 use std::time::Duration;
@@ -22,8 +23,14 @@ pub struct Bench {
 }
 
 /// Every bench.
-pub const BENCHES: &[Bench] =
-    &[Bench { name: "compile", about: "from script to signed artifact, beside stap", run: compile::run }];
+pub const BENCHES: &[Bench] = &[
+    Bench { name: "compile", about: "from script to signed artifact, beside stap", run: compile::run },
+    Bench {
+        name: "debuginfo",
+        about: "a kernel never seen, its index, and what the server keeps of three",
+        run: debuginfo::run,
+    },
+];
 
 /// One line of a bench's report.
 #[derive(Debug, Clone, Default)]
