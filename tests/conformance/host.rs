@@ -5,9 +5,10 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, bail};
+use compiler::library::Library;
 use compiler::parse::{self, invariants};
 use compiler::world::{DebuginfoFile, World};
-use compiler::{Compilation, Output, Request, Stage};
+use compiler::{Compilation, Options, Output, Request, Stage};
 use harness::packages::Unpacked;
 use mmap_guard::FileData;
 use object::{Object as _, ObjectSymbol as _};
@@ -77,9 +78,12 @@ impl Host {
             let request = Request {
                 script_name: &script.name,
                 script: &script.text,
+                additions: &[],
+                library: &[],
                 arguments: &script.arguments,
                 output: if self.elaborates() { Output::Elaborated } else { Output::Parsed },
                 guru: script.guru,
+                options: &Options::default(),
                 target: &self.target,
                 facts: &given,
             };
@@ -125,6 +129,10 @@ impl World for Asked<'_> {
             Some(bytes) if *build_id == self.host.target.kernel => DebuginfoFile::Bytes(bytes),
             _ => DebuginfoFile::Missing,
         }
+    }
+
+    fn tapset(&self) -> &Library<'_> {
+        server::tapset::library()
     }
 
     fn entered(&self, _: Stage) {

@@ -31,7 +31,7 @@ const START_NS: i64 = 1_000_000_000_000_000_000;
 /// Handlers of timers before somebody presses ^C.
 const FIRINGS_MAX: usize = 1_000;
 
-/// Less than a real session allows: a handler that never ends need not take half a minute to show it.
+/// Fewer than a real session allows: a handler that never ends need not take half a minute to show it.
 const STEPS_MAX: u64 = 1_000_000;
 
 struct Session<'a> {

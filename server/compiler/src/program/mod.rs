@@ -3,6 +3,8 @@
 //! Nothing is optional any more: a variable has a type and a number, a call a callee, a target variable has become reads of
 //! registers and memory, a probe point a place. The text form, `-p2`, is [`print`].
 
+use std::collections::BTreeMap;
+
 use bstr::BString;
 use shared::abi::format::Format;
 use shared::diagnostic::Span;
@@ -365,7 +367,7 @@ pub enum ExpressionKind {
     /// The bits of the double that is the float with these bits.
     Double(Box<Expression>),
     /// `@enumname(e)`: the name of a value, else its digits.
-    EnumName(Box<Expression>, Vec<(i64, BString)>),
+    EnumName(Box<Expression>, BTreeMap<i64, BString>),
     /// `@perf("c")`: the counter of that name, as of this probe.
     Perf(String),
 }

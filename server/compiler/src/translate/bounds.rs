@@ -111,7 +111,7 @@ impl Bounds {
             ExpressionKind::Tokenize(..) => usize::from(BOUND_MAX),
             // What is no name is shown as its digits.
             ExpressionKind::EnumName(_, names) => {
-                names.iter().map(|(_, name)| name.len()).max().unwrap_or(0).max(LONG_BYTES_MAX)
+                names.values().map(|name| name.len()).max().unwrap_or(0).max(LONG_BYTES_MAX)
             }
             ExpressionKind::Format(format, arguments) => {
                 let arguments: Vec<u16> = arguments.iter().map(of).collect();
