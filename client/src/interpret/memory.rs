@@ -50,8 +50,6 @@ pub struct MemoryWorld {
     pub point_index: usize,
     /// What was printed, raised and exited, in order.
     pub records: Vec<Record>,
-    /// What was printed as it is.
-    pub written: Vec<u8>,
     /// A run-away handler's end, which no record can say.
     pub stopped: Option<(Location, Message)>,
     /// How many more times [`World::is_interrupted`] answers no; forever where it is not given.
@@ -181,11 +179,6 @@ impl World for MemoryWorld {
     fn cells(&mut self, array: GlobalId) -> Result<Vec<(Vec<Datum>, Vec<i64>)>> {
         let cells = self.cells.iter().filter(|((global, _), _)| *global == array);
         Ok(cells.map(|((_, keys), cell)| (keys.clone(), cell.clone())).collect())
-    }
-
-    fn write(&mut self, text: &[u8]) -> Result {
-        self.written.extend_from_slice(text);
-        Ok(())
     }
 
     fn load(&mut self, space: Space, width: Width, address: u64) -> Result<Option<u64>> {
