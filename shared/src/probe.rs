@@ -13,7 +13,7 @@ use crate::trust::Privilege;
 /// What makes a handler run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ProbeKind {
-    /// `begin`, `end`, `never`: the session itself.
+    /// `begin`, `end`, `error`, `never`: the session itself.
     Been,
     /// `timer.s(N)` and its relatives.
     Timer,
@@ -80,6 +80,12 @@ pub enum Place {
         /// `end(N)`.
         order: i64,
     },
+    /// Once, after everything was detached, in the place of those of `End` where errors ended the session; smaller `order`
+    /// first.
+    Error {
+        /// `error(N)`.
+        order: i64,
+    },
     /// Never runs; it is only checked.
     Never,
     /// Again and again.
@@ -126,7 +132,7 @@ impl Place {
     #[must_use]
     pub fn kind(&self) -> ProbeKind {
         match self {
-            Self::Begin { .. } | Self::End { .. } | Self::Never => ProbeKind::Been,
+            Self::Begin { .. } | Self::End { .. } | Self::Error { .. } | Self::Never => ProbeKind::Been,
             Self::Timer { .. } => ProbeKind::Timer,
             Self::Kprobe { .. } => ProbeKind::Kprobe,
             Self::Uprobe { .. } => ProbeKind::Uprobe,
@@ -147,6 +153,7 @@ impl fmt::Display for Place {
         match self {
             Self::Begin { order } => write!(f, "begin {order}"),
             Self::End { order } => write!(f, "end {order}"),
+            Self::Error { order } => write!(f, "error {order}"),
             Self::Never => write!(f, "never"),
             Self::Timer { interval_ns } => write!(f, "timer {interval_ns}ns"),
             Self::Kprobe { base: KernelBase::Stext, offset, on_return } => {

@@ -1,4 +1,4 @@
-//! `begin` and `end`: handlers that the session itself fires, in the order their scripts give them.
+//! `begin`, `end` and `error`: handlers that the session itself fires, in the order their scripts give them.
 
 use shared::ir::Ir;
 use shared::probe::Place;
@@ -19,6 +19,15 @@ pub fn begin(ir: &Ir) -> Vec<Firing> {
 pub fn end(ir: &Ir) -> Vec<Firing> {
     in_order(ir, |place| match place {
         Place::End { order } => Some(*order),
+        _ => None,
+    })
+}
+
+/// The handlers of `error`, likewise.
+#[must_use]
+pub fn error(ir: &Ir) -> Vec<Firing> {
+    in_order(ir, |place| match place {
+        Place::Error { order } => Some(*order),
         _ => None,
     })
 }
@@ -52,6 +61,7 @@ handler h1 u0
 handler h2 u0
   at "begin" "" begin 0
   at "end" "" end -9223372036854775808
+  at "error" "" error 0
   at "never" "" never
 "#,
         )
@@ -59,5 +69,6 @@ handler h2 u0
         let pairs = |firings: Vec<Firing>| firings.iter().map(|at| (at.handler, at.point)).collect::<Vec<_>>();
         assert_eq!(pairs(begin(&ir)), [(1, 0), (0, 0), (2, 0), (1, 1)]);
         assert_eq!(pairs(end(&ir)), [(2, 1), (0, 1)]);
+        assert_eq!(pairs(error(&ir)), [(2, 2)]);
     }
 }

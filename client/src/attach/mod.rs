@@ -141,7 +141,7 @@ impl Attacher {
                 tracepoint::attach(name, program).map(Link::RawTracepoint)
             }
             // No program belongs to these, and no other to those.
-            (Place::Begin { .. } | Place::End { .. } | Place::Never | Place::Timer { .. }, _)
+            (Place::Begin { .. } | Place::End { .. } | Place::Error { .. } | Place::Never | Place::Timer { .. }, _)
             | (Place::Kprobe { .. } | Place::Uprobe { .. } | Place::Tracepoint { .. }, _) => Err(Reason::Misfit),
         }
     }

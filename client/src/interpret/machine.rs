@@ -254,7 +254,7 @@ impl<'a> Machine<'a> {
         let (Op::Accumulate(global, keys, _)
         | Op::Aggregate(_, global, keys)
         | Op::Bucket(global, keys, ..)
-        | Op::Draw(global, keys, _)) = op
+        | Op::Draw(_, global, keys, _)) = op
         else {
             return Err(internal("no operation of a statistic").into());
         };
@@ -279,11 +279,12 @@ impl<'a> Machine<'a> {
                 let count = usize::try_from(frame.long(*bucket)?).ok().and_then(|bucket| buckets.get(bucket));
                 frame.define_all(results, [Datum::Long(count.copied().unwrap_or(0))])
             }
-            Op::Draw(_, _, index) => {
+            Op::Draw(format, _, _, index) => {
                 let (histogram, buckets) = buckets(*index).ok_or_else(|| internal("no such histogram"))?;
                 let text = histogram.draw(buckets);
-                self.world.write(&text)?;
-                frame.define_all(results, [truth(text.is_empty())])
+                let is_empty = truth(text.is_empty());
+                self.world.print(*format, vec![Datum::String(text.into())])?;
+                frame.define_all(results, [is_empty])
             }
             _ => Ok(()),
         }

@@ -50,8 +50,6 @@ pub struct MemoryWorld {
     pub point_index: usize,
     /// What was printed, raised and exited, in order.
     pub records: Vec<Record>,
-    /// What was drawn, in order: how many records came before, and the text.
-    pub written: Vec<(usize, Vec<u8>)>,
     /// A run-away handler's end, which no record can say.
     pub stopped: Option<(Location, Message)>,
     /// How many more times [`World::is_interrupted`] answers no; forever where it is not given.
@@ -89,16 +87,11 @@ impl MemoryWorld {
     #[must_use]
     pub fn output(&self, ir: &Ir) -> BString {
         let mut out = Vec::new();
-        let mut written = self.written.iter().peekable();
-        for (index, record) in self.records.iter().enumerate() {
-            while let Some((_, text)) = written.next_if(|(before, _)| *before <= index) {
-                out.extend_from_slice(text);
-            }
+        for record in &self.records {
             if let Record::Print { format, arguments } = record {
                 ir.formats[usize::from(format.0)].format.render(arguments, &mut out);
             }
         }
-        written.for_each(|(_, text)| out.extend_from_slice(text));
         out.into()
     }
 
@@ -186,11 +179,6 @@ impl World for MemoryWorld {
     fn cells(&mut self, array: GlobalId) -> Result<Vec<(Vec<Datum>, Vec<i64>)>> {
         let cells = self.cells.iter().filter(|((global, _), _)| *global == array);
         Ok(cells.map(|((_, keys), cell)| (keys.clone(), cell.clone())).collect())
-    }
-
-    fn write(&mut self, text: &[u8]) -> Result {
-        self.written.push((self.records.len(), text.to_vec()));
-        Ok(())
     }
 
     fn load(&mut self, space: Space, width: Width, address: u64) -> Result<Option<u64>> {

@@ -100,12 +100,6 @@ pub trait World {
     /// When the host fails.
     fn cells(&mut self, array: GlobalId) -> Result<Vec<(Vec<Datum>, Vec<i64>)>>;
 
-    /// Prints a text as it is.
-    ///
-    /// # Errors
-    /// When the host fails.
-    fn write(&mut self, text: &[u8]) -> Result;
-
     /// Reads `width.bytes` bytes at an address, in the lower bytes of the result; nothing on a fault.
     ///
     /// # Errors

@@ -238,15 +238,20 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Runs the `end` handlers, unless errors ended the session.
+    /// Runs the `end` handlers, or where errors ended the session, those of `error`.
     fn end(&mut self) -> Result {
         // A signal has ended the session; it must not end these handlers as well.
         self.signals.forget();
-        for firing in been::end(self.ir) {
-            if self.console.has_too_many_errors() {
-                break;
+        if !self.console.has_too_many_errors() {
+            for firing in been::end(self.ir) {
+                self.fire(firing)?;
+                if self.console.has_too_many_errors() {
+                    break;
+                }
             }
-            self.fire(firing)?;
+        }
+        if self.console.has_too_many_errors() {
+            been::error(self.ir).into_iter().try_for_each(|firing| self.fire(firing))?;
         }
         self.console.output.flush();
         Ok(())

@@ -211,11 +211,6 @@ impl World for HostWorld<'_, '_> {
         Ok(cells.into_iter().collect())
     }
 
-    fn write(&mut self, text: &[u8]) -> Result {
-        self.console.output.write(text);
-        Ok(())
-    }
-
     fn array_entries(&mut self, array: GlobalId) -> Result<Vec<Entry>> {
         let Array { hash, keys: types, content: Content::Value(value) } = self.array(array)? else {
             return Err(internal("no array of values"));

@@ -22,7 +22,9 @@ pub fn program_name(handler: usize) -> String {
 #[must_use]
 pub fn program_section(handler: usize, place: &Place) -> Option<String> {
     let ty = match place {
-        Place::Begin { .. } | Place::End { .. } | Place::Never | Place::Timer { .. } => return None,
+        Place::Begin { .. } | Place::End { .. } | Place::Error { .. } | Place::Never | Place::Timer { .. } => {
+            return None;
+        }
         Place::Kprobe { on_return: false, .. } => "kprobe",
         Place::Kprobe { on_return: true, .. } => "kretprobe",
         Place::Uprobe { on_return: false, .. } => "uprobe",

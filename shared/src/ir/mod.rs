@@ -66,7 +66,7 @@ macro_rules! for_each_operand {
             | Op::ArrayDelete(_, values)
             | Op::Call(_, values)
             | Op::Print(_, values) => values.into_iter().for_each($visit),
-            Op::Aggregate(_, _, values) | Op::Draw(_, values, _) => values.into_iter().for_each($visit),
+            Op::Aggregate(_, _, values) | Op::Draw(_, _, values, _) => values.into_iter().for_each($visit),
             Op::ArraySet(_, values, a)
             | Op::ArrayAdd(_, values, a)
             | Op::Accumulate(_, values, a)
@@ -387,8 +387,9 @@ pub enum Op {
     Aggregate(Aggregate, GlobalId, Vec<Value>),
     /// How many values are in a bucket of a statistic's histogram, by the index of each: 0 where there is no such bucket.
     Bucket(GlobalId, Vec<Value>, u8, Value),
-    /// Prints a histogram of a statistic, by its index. Result: whether it is empty, and nothing was printed.
-    Draw(GlobalId, Vec<Value>, u8),
+    /// Prints a histogram of a statistic, by its index, as the one string of a format. Result: whether it is empty, and
+    /// nothing was printed.
+    Draw(FormatId, GlobalId, Vec<Value>, u8),
     /// Opens a walk over the entries as they are now. Result: an iterator.
     Iterate {
         /// The array.

@@ -213,7 +213,9 @@ impl Display for Op {
             Self::Bucket(global, keys, histogram, bucket) => {
                 write!(f, "bucket g{}({}) {histogram} {bucket}", global.0, List(keys))
             }
-            Self::Draw(global, keys, histogram) => write!(f, "draw g{}({}) {histogram}", global.0, List(keys)),
+            Self::Draw(format, global, keys, histogram) => {
+                write!(f, "draw f{} g{}({}) {histogram}", format.0, global.0, List(keys))
+            }
             Self::Iterate { array, order, limit } => {
                 write!(f, "iterate g{} {order}", array.0)?;
                 limit.map_or(Ok(()), |limit| write!(f, " {limit}"))

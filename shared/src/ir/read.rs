@@ -337,6 +337,7 @@ impl<'a> Line<'a> {
         Ok(match self.word()? {
             "begin" => Place::Begin { order: self.integer()? },
             "end" => Place::End { order: self.integer()? },
+            "error" => Place::Error { order: self.integer()? },
             "never" => Place::Never,
             "timer" => {
                 let interval_ns = self.integer()?;
@@ -481,7 +482,10 @@ impl<'a> Line<'a> {
                 let (array, keys) = self.array()?;
                 Op::Bucket(array, keys, self.integer()?, self.value()?)
             }
-            "draw" => self.array().and_then(|(array, keys)| Ok(Op::Draw(array, keys, self.integer()?)))?,
+            "draw" => {
+                let format = FormatId(self.id('f')?);
+                self.array().and_then(|(array, keys)| Ok(Op::Draw(format, array, keys, self.integer()?)))?
+            }
             "iterate" => {
                 let array = GlobalId(self.id('g')?);
                 let order = self.order()?;
@@ -577,6 +581,7 @@ global g3 "sizes" [long] statistic(@count, @max; log, linear -1 10 2; 3) 10 wrap
 global g4 "times" statistic(; ; 0)
 format f0 "%s %d\n" (string(15), long)
 format f1 "division by 0" () near "operator '/'"
+format f2 "%s" (string(9))
 handler h0 u0
   at "kernel.function(\"vfs_read\")" "vfs_read" kprobe _stext+0x1234
   at "kernel.function(\"vfs_write\")" "vfs_write" kprobe _stext+0x5678
@@ -585,6 +590,7 @@ handler h1 u1
 handler h2 u1
   at "begin(-1)" "" begin -1
   at "end" "" end 0
+  at "error" "" error 2
   at "never" "" never
 handler h3 u1
   at "process(\"/bin/a b\").function(\"main\")" "main" uprobe "/bin/a b" 00ff 0x10
@@ -626,7 +632,7 @@ b3():
   v12: long = accumulate g3(v0) v0
   v13: long, v14: long = aggregate @max g3(v0)
   v15: long = bucket g3(v0) 1 v0
-  v16: long = draw g3(v0) 0
+  v16: long = draw f2 g3(v0) 0
   v17: long = accumulate g4() v0
   v18: string(9), v19: long = load_string user v0
   v20: string(9), v21: long = load_string kernel v0 v0

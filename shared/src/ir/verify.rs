@@ -509,7 +509,9 @@ impl FunctionVerifier<'_> {
                 self.expect(place, &[*bucket], &[Type::Long])?;
                 results_are(&[Type::Long])
             }
-            Op::Draw(global, keys, histogram) => {
+            Op::Draw(format, global, keys, histogram) => {
+                let is_right = matches!(self.format(place, *format)?, [Type::String(_)]);
+                require(is_right, place, "a histogram is the one string of a format")?;
                 self.verify_histogram(place, *global, keys, *histogram)?;
                 results_are(&[Type::Long])
             }

@@ -96,7 +96,9 @@ pub mod map {
     pub const F_MMAPABLE: u32 = 1 << 10;
     pub const UPDATE_ANY: i64 = 0;
     pub const UPDATE_NOEXIST: i64 = 1;
+    pub const RB_NO_WAKEUP: i64 = 1;
     pub const RB_FORCE_WAKEUP: i64 = 2;
+    pub const RB_AVAIL_DATA: i64 = 0;
 }
 
 /// `-EEXIST`
@@ -120,6 +122,7 @@ pub enum Helper {
     ProbeReadKernelStr = 115,
     RingbufReserve = 131,
     RingbufSubmit = 132,
+    RingbufQuery = 134,
     Snprintf = 165,
     GetAttachCookie = 174,
     MapLookupPercpuElem = 195,
@@ -180,7 +183,7 @@ impl Size {
 }
 
 impl Helper {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::MapLookupElem,
         Self::MapUpdateElem,
         Self::MapDeleteElem,
@@ -194,6 +197,7 @@ impl Helper {
         Self::ProbeReadKernelStr,
         Self::RingbufReserve,
         Self::RingbufSubmit,
+        Self::RingbufQuery,
         Self::Snprintf,
         Self::GetAttachCookie,
         Self::MapLookupPercpuElem,
@@ -223,6 +227,7 @@ impl Helper {
             Self::ProbeReadKernelStr => "probe_read_kernel_str",
             Self::RingbufReserve => "ringbuf_reserve",
             Self::RingbufSubmit => "ringbuf_submit",
+            Self::RingbufQuery => "ringbuf_query",
             Self::Snprintf => "snprintf",
             Self::GetAttachCookie => "get_attach_cookie",
             Self::MapLookupPercpuElem => "map_lookup_percpu_elem",

@@ -2,9 +2,11 @@
 //!
 //! Selectors are evaluated once, before the walk. A walk with a limit that skips entries counts those that it does not skip.
 
+use shared::abi::format::{Format, Verb};
 use shared::ir::{self, Aggregate, BinaryOp, BlockId, Location, Op, Relation, Type, Value};
 
 use super::body::{Translator, ir_global, variable};
+use super::bounds::BOUND_MAX;
 use super::ir_type;
 use super::ssa::Variable;
 use crate::program::{
@@ -256,7 +258,10 @@ impl Translator<'_, '_> {
 
     pub(super) fn draw(&mut self, of: &HistogramOf, location: Location) {
         let (global, keys, histogram) = self.histogram(of);
-        let [empty] = self.builder.push(Op::Draw(global, keys, histogram), [Type::Long], location);
+        let mut format = Format::default();
+        format.push_conversion(Verb::String);
+        let format = self.unit.formats.id(format, vec![Type::String(BOUND_MAX)], "");
+        let [empty] = self.builder.push(Op::Draw(format, global, keys, histogram), [Type::Long], location);
         self.raise_if_empty(empty, global, location);
     }
 

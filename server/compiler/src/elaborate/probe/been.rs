@@ -1,4 +1,4 @@
-//! `begin`, `end`, `never`: the session itself.
+//! `begin`, `end`, `error`, `never`: the session itself.
 
 use shared::probe::{Place, ProbePoint};
 
@@ -9,6 +9,8 @@ pub(super) const FORMS: &[Form] = &[
     Form { components: &["begin()"], resolve },
     Form { components: &["end"], resolve },
     Form { components: &["end()"], resolve },
+    Form { components: &["error"], resolve },
+    Form { components: &["error()"], resolve },
     Form { components: &["never"], resolve },
 ];
 
@@ -22,6 +24,7 @@ fn resolve(_resolver: &mut Resolver<'_>, point: &Point<'_>, _log: &mut Log) -> R
     let (name, place) = match () {
         () if point.has("begin") => ("begin", Place::Begin { order }),
         () if point.has("end") => ("end", Place::End { order }),
+        () if point.has("error") => ("error", Place::Error { order }),
         () => ("never", Place::Never),
     };
     let point = ProbePoint { name: format!("{name}{argument}"), function: String::new(), place };
