@@ -221,7 +221,8 @@ fn user_scripts<'a>(request: &Request<'a>, texts: &mut Texts<'_>) -> Vec<elabora
     let others = request.additions.iter().map(|text| (text.name.as_str(), text.text.as_str()));
     let mut scripts = Vec::new();
     for (name, text) in first.into_iter().chain(others) {
-        scripts.push(elaborate::Script { name, file: texts.script(name, text) });
+        let (source, file) = texts.script(name, text);
+        scripts.push(elaborate::Script { name, source, file });
     }
     texts.keep_what_all_say("parse/argument-unused", scripts.len());
     scripts

@@ -89,7 +89,6 @@ pub fn settle(options: &Options) -> (Tunables, Vec<Diagnostic>) {
         diagnostics.push(said("parse/compatible-version", Severity::Error, message, None));
     }
     let not_yet = [
-        ("--skip-badvars", options.skip_badvars),
         ("--suppress-handler-errors", options.suppress_handler_errors),
         ("--suppress-time-limits", options.suppress_time_limits),
     ];

@@ -41,13 +41,13 @@ impl<'a> Texts<'a> {
     }
 
     /// Reads a script of the user's.
-    pub(crate) fn script(&mut self, name: &str, text: &str) -> Stapfile {
+    pub(crate) fn script(&mut self, name: &str, text: &str) -> (SourceId, Stapfile) {
         let id = self.sources.add(name, text);
         let file = self.parse(id, text, true);
         if self.check_version {
             self.check_versions(id);
         }
-        file
+        (id, file)
     }
 
     /// Of what is said of each text, keeps what was said of all of them: an argument that one script does not use may be for
@@ -142,6 +142,13 @@ impl elaborate::Reader for Texts<'_> {
         let LibraryFile { name, text } = self.libraries.file(file);
         let id = self.sources.add_reached(name, text, because);
         self.parse(id, text, false)
+    }
+
+    fn peek(&mut self, file: FileId, because: Span) -> Stapfile {
+        let known = self.diagnostics.len();
+        let declarations = self.read(file, because);
+        self.diagnostics.truncate(known);
+        declarations
     }
 }
 

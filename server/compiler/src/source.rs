@@ -43,6 +43,12 @@ pub struct LineColumn {
 /// A call is read before what it expands to: of two sources, the one that was called from within the other has the larger id.
 const EXPANSION_FIRST: u32 = 1 << 31;
 
+/// Whether what stands there was expanded from something, and so is not where it is written.
+#[must_use]
+pub fn is_expansion(source: SourceId) -> bool {
+    source.0 >= EXPANSION_FIRST
+}
+
 impl Sources {
     /// Adds a text.
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> SourceId {

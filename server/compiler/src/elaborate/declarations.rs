@@ -1,9 +1,8 @@
 //! What a script declares, once all that it reaches is known: globals, functions, probes, by the names by which bodies call
 //! them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use bstr::BString;
 use shared::diagnostic::{Diagnostic, Span};
 
 use super::derive::Derived;
@@ -20,8 +19,6 @@ pub(super) struct Declarations<'a> {
     pub(super) functions: Vec<&'a FunctionDecl>,
     /// The probes, with their aliases expanded and their places found.
     pub(super) probes: Vec<&'a Derived>,
-    /// The names of performance counters.
-    pub(super) counters: &'a BTreeSet<BString>,
     /// The sizes of what names none.
     pub(super) tunables: Tunables,
     global_indices: BTreeMap<&'a str, usize>,
@@ -52,7 +49,6 @@ impl<'a> Declarations<'a> {
             globals: Vec::new(),
             functions: Vec::new(),
             probes: probes.iter().collect(),
-            counters: &reach.counters,
             tunables,
             global_indices: BTreeMap::new(),
             function_indices: BTreeMap::new(),

@@ -3,7 +3,6 @@
 //! An alias's body goes around the handler, so that both are one body with one set of variables. Points that are written in
 //! one list share a body; each alias in a list makes a body of its own.
 
-use bstr::BString;
 use shared::diagnostic::{Diagnostic, Span};
 use shared::limits::{ALIAS_NESTING_MAX, DERIVED_NODES_MAX, PROBE_POINTS_MAX};
 
@@ -12,14 +11,15 @@ use super::probe::{Derivation, Resolver, Unresolved};
 use super::reach::{Named, Reach};
 use super::{Log, uses};
 use crate::ast::{
-    Block, Component, Expression, ExpressionKind, LiteralValue, Placement, Probe, ProbePoint, Statement, StatementKind,
-    Unary,
+    Block, Component, Expression, ExpressionKind, Placement, Probe, ProbePoint, Statement, StatementKind, Unary,
 };
 
 /// A handler with the bodies of aliases around it, and its places.
 pub(super) struct Derived {
     pub(super) body: Block,
     pub(super) derivations: Vec<Derivation>,
+    /// Where the probe is declared.
+    pub(super) span: Span,
 }
 
 /// Finds the places of probes.
@@ -142,7 +142,6 @@ impl<'d, 'e, 'a> Deriver<'d, 'e, 'a> {
             let message = format!("the aliases of the script stand for more than {PROBE_POINTS_MAX} probe points");
             return Err(Box::new(Diagnostic::error("elaborate/too-many-points", point.span, message)));
         }
-        self.reach.counters.extend(counters(point));
         let Some(condition) = &point.condition else { return self.unconditional(probe, point, around, plain, out) };
         self.check_condition(condition)?;
         let around = Around { layer: Layer::Condition(condition), outer: around, depth: depth(around) };
@@ -263,17 +262,8 @@ impl<'d, 'e, 'a> Deriver<'d, 'e, 'a> {
             self.log.report(Diagnostic::error("elaborate/too-large", probe.span, message));
             return;
         }
-        out.push(Derived { body, derivations });
+        out.push(Derived { body, derivations, span: probe.span });
     }
-}
-
-/// The names that a point gives to performance counters.
-fn counters(point: &ProbePoint) -> impl Iterator<Item = BString> {
-    let named = point.components.iter().filter(|component| component.name.text == "counter");
-    named.filter_map(|component| match &component.argument.as_ref()?.value {
-        LiteralValue::String(name) => Some(name.clone()),
-        LiteralValue::Number(_) => None,
-    })
 }
 
 fn depth(around: Option<&Around<'_>>) -> usize {

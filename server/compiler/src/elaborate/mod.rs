@@ -2,22 +2,25 @@
 //!
 //! The way: [`reach`] finds what the script declares and which files of libraries its names lead to, [`derive`] replaces
 //! aliases by what they stand for and has [`probe`] find the places of every probe point, [`infer`] finds the type of every
-//! variable, [`body`] turns each handler into statements of the program. Everything that is wrong is collected; what only
+//! variable, [`pointer`] what pointers of C they hold, [`body`] turns each handler into statements of the program, with what
+//! [`target`] variables come to. Everything that is wrong is collected; what only
 //! the host or a debug file can tell is collected, too.
 //!
 //! It must not know IR functions or BPF, nor how a file is parsed.
 
-mod declarations;
-mod derive;
+mod intrinsic;
 mod private;
+mod uses;
+mod warning;
+
 mod reach;
 
-mod intrinsic;
-mod uses;
+mod derive;
+mod probe;
+
+mod declarations;
 
 mod infer;
-
-mod probe;
 
 mod pointer;
 mod target;
@@ -25,11 +28,12 @@ mod unit;
 
 mod body;
 mod constant;
+mod format;
 mod pattern;
 
 use std::collections::BTreeSet;
 
-use shared::diagnostic::{Diagnostic, Severity, Span};
+use shared::diagnostic::{Diagnostic, Severity, SourceId, Span};
 use shared::limits::{DIAGNOSTICS_KEEP_GOING_MAX, DIAGNOSTICS_MAX};
 use shared::target::{Fact, FactQuery, Target};
 
@@ -40,10 +44,10 @@ use crate::program::{DerivedProbe, Program};
 use crate::world::World;
 use crate::{DebuginfoNeed, Options};
 use declarations::Declarations;
-use derive::{Derived, Deriver};
+use derive::Deriver;
 pub use reach::Reader;
 use reach::{Origin, Reach};
-use unit::{Handler, Unit};
+use unit::Unit;
 
 /// What elaboration works from, besides the tree.
 pub struct Environment<'a> {
@@ -68,6 +72,8 @@ pub struct Environment<'a> {
 pub struct Script<'a> {
     /// What a person calls it.
     pub name: &'a str,
+    /// Its text.
+    pub source: SourceId,
     /// Its declarations.
     pub file: Stapfile,
 }
@@ -93,7 +99,8 @@ pub fn elaborate(scripts: Vec<Script<'_>>, environment: &Environment<'_>, reader
     let mut log = Log { keeps_going: environment.options.keep_going, ..Log::default() };
     let first = scripts.iter().find_map(|script| first_probe(&script.file));
     let mut reach = Reach::new(environment.libraries, reader);
-    for Script { name, file } in scripts {
+    let user_sources: BTreeSet<SourceId> = scripts.iter().map(|script| script.source).collect();
+    for Script { name, file, .. } in scripts {
         reach.join(file, name, Origin::Script, &mut log);
     }
     let mut resolver = probe::Resolver::new(environment);
@@ -101,12 +108,13 @@ pub fn elaborate(scripts: Vec<Script<'_>>, environment: &Environment<'_>, reader
     let declarations = Declarations::collect(&reach, &probes, environment.tunables, &mut log);
     let types = infer::infer(&declarations, &mut log);
     let globals = body::globals(&declarations, &types, &mut log);
-    let handlers: Vec<Handler<'_>> =
-        probes.iter().map(|Derived { body, derivations }| Handler { body, derivations }).collect();
-    let mut unit = Unit::new(environment, &declarations, &types, &handlers, &mut resolver, &mut log);
-    let probes = (0..handlers.len()).flat_map(|index| derive(&mut unit, index)).collect();
-    let program = Program { globals, functions: unit.finish(), probes };
+    let mut unit = Unit::new(environment, &declarations, &types, &mut resolver, &mut log);
+    let derived = (0..probes.len()).flat_map(|index| handlers(&mut unit, index)).collect();
+    let program = Program { globals, functions: unit.finish(), probes: derived };
     log.check_points(first, program.probes.is_empty());
+    if !log.has_errors() && !log.waits() {
+        warning::warn(&reach, &probes, &user_sources, &mut log);
+    }
     Elaboration {
         program,
         diagnostics: log.diagnostics,
@@ -125,22 +133,21 @@ fn first_probe(file: &Stapfile) -> Option<Span> {
 
 /// Makes a handler for each place of a probe; places whose handlers come out the same, and can be told apart at run time,
 /// share one.
-fn derive(unit: &mut Unit<'_, '_, '_>, index: usize) -> Vec<DerivedProbe> {
+fn handlers(unit: &mut Unit<'_, '_, '_>, index: usize) -> Vec<DerivedProbe> {
     let by_place = unit.is_by_place(index);
     let mut probes: Vec<DerivedProbe> = Vec::new();
-    for (number, derivation) in unit.handlers[index].derivations.iter().enumerate() {
-        let resolver = &unit.resolver;
-        let key = resolver.sharing_key(&derivation.point.place);
-        let sharable = |probe: &DerivedProbe| key.is_some() && resolver.sharing_key(&probe.points[0].place) == key;
-        if !by_place && let Some(probe) = probes.iter_mut().find(|probe| sharable(probe)) {
+    for (number, derivation) in unit.declarations.probes[index].derivations.iter().enumerate() {
+        let key = unit.resolver.sharing_key(&derivation.point.place);
+        let sharable = |unit: &Unit<'_, '_, '_>, probe: &DerivedProbe| {
+            key.is_some() && unit.resolver.sharing_key(&probe.points[0].place) == key
+        };
+        if !by_place && let Some(probe) = probes.iter_mut().find(|probe| sharable(unit, probe)) {
             probe.points.push(derivation.point.clone());
             continue;
         }
         let body = unit.handler(index, number);
-        let resolver = &unit.resolver;
-        let sharable = |probe: &DerivedProbe| key.is_some() && resolver.sharing_key(&probe.points[0].place) == key;
         let mut latest = probes.iter_mut().rev().take(SHARED_BODIES_MAX);
-        match latest.find(|probe| sharable(probe) && probe.body == body) {
+        match latest.find(|probe| sharable(unit, probe) && probe.body == body) {
             Some(probe) => probe.points.push(derivation.point.clone()),
             None => probes.push(DerivedProbe { points: vec![derivation.point.clone()], body }),
         }
@@ -191,6 +198,17 @@ impl Log {
         self.diagnostics.extend(place.map(|span| Diagnostic::error("elaborate/too-many-errors", span, message)));
     }
 
+    fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+
+    /// Takes over what has to be had from outside, and nothing that was reported.
+    fn add_needs(&mut self, other: Self) {
+        self.facts_needed.extend(other.facts_needed);
+        self.debuginfo_needed.extend(other.debuginfo_needed);
+        self.debuginfo_missing = self.debuginfo_missing.take().or(other.debuginfo_missing);
+    }
+
     /// Whether something was said of a place, so that what follows from it need not be said.
     fn has_spoken_of(&self, span: Span) -> bool {
         self.diagnostics.iter().any(|diagnostic| diagnostic.labels.first().is_some_and(|label| label.span == span))
@@ -203,8 +221,7 @@ impl Log {
 
     /// Reports where a script has nothing to do; `first` is its first probe.
     fn check_points(&mut self, first: Option<Span>, is_empty: bool) {
-        let has_errors = self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
-        if !is_empty || has_errors || self.waits() {
+        if !is_empty || self.has_errors() || self.waits() {
             return;
         }
         let message = "the script has no probe that could fire";

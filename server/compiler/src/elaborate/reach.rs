@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
-use bstr::BString;
 use shared::diagnostic::{Diagnostic, Span, similar};
 
 use super::private::{self, as_written};
@@ -19,6 +18,9 @@ pub trait Reader {
     /// The declarations of a file, as far as it can be read; what is wrong with it is said elsewhere. `because` is the place
     /// that leads to it.
     fn read(&mut self, file: FileId, because: Span) -> Stapfile;
+
+    /// The same, only to see what it declares: nothing is said of it.
+    fn peek(&mut self, file: FileId, because: Span) -> Stapfile;
 }
 
 /// The declarations that are known so far.
@@ -42,8 +44,6 @@ pub(super) struct Reach<'e> {
     reached: Vec<usize>,
     /// Names that were looked for among the globals of the libraries.
     looked_for: BTreeSet<String>,
-    /// The names that probe points give to performance counters: `.counter("name")`.
-    pub(super) counters: BTreeSet<BString>,
 }
 
 /// A function, and whose it is.
@@ -90,7 +90,6 @@ impl<'e> Reach<'e> {
             called: BTreeSet::new(),
             reached: Vec::new(),
             looked_for: BTreeSet::new(),
-            counters: BTreeSet::new(),
         }
     }
 
@@ -207,6 +206,7 @@ impl<'e> Reach<'e> {
             let mut files = self.libraries.functions(&name.text);
             if files.is_empty() && found.is_empty() {
                 files = self.libraries.opaque();
+                files.retain(|&file| self.peek_declares(file, name));
             }
             for file in files {
                 self.read(file, name.span, log);
@@ -244,6 +244,12 @@ impl<'e> Reach<'e> {
     /// What is called, by name and number of arguments.
     pub(super) fn called(&self) -> impl Iterator<Item = (&str, usize)> {
         self.called.iter().map(|(name, count)| (name.as_str(), *count))
+    }
+
+    /// Whether a file declares a function after all, of which its text does not show what it declares.
+    fn peek_declares(&mut self, file: FileId, name: &Name) -> bool {
+        let declares = |item: &Item| matches!(item, Item::Function(function) if function.name.text == name.text);
+        !self.joined.contains(&file) && self.reader.peek(file, name.span).items.iter().any(declares)
     }
 
     /// Takes the declarations of a library file, once.

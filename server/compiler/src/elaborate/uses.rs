@@ -22,21 +22,6 @@ pub(super) fn calls(body: &Block) -> Vec<(&Name, usize)> {
     found
 }
 
-/// Whether a body assigns to a variable.
-pub(super) fn assigns(body: &Block, variable: &str) -> bool {
-    let mut found = false;
-    visit_block(body, &mut |node| {
-        if let Node::Expression(Expression {
-            kind: ExpressionKind::Assign { target, .. } | ExpressionKind::Step { target, .. },
-            ..
-        }) = node
-        {
-            found |= matches!(&target.kind, ExpressionKind::Name(name) if name == variable);
-        }
-    });
-    found
-}
-
 /// The names in a body that are, or could be, those of variables: with each, where it stands.
 pub(super) fn variables(body: &Block) -> Vec<(&str, Span)> {
     let mut found = Vec::new();
@@ -61,6 +46,20 @@ pub(super) fn assigned_by(statement: &Statement) -> impl Iterator<Item = &Name> 
         _ => (None, None),
     };
     foreach.into_iter().flat_map(|foreach| foreach.value.iter().chain(&foreach.keys)).chain(message)
+}
+
+/// Whether a body assigns to a variable.
+pub(super) fn assigns(body: &Block, variable: &str) -> bool {
+    let mut found = false;
+    visit_block(body, &mut |node| match node {
+        Node::Expression(expression) => {
+            if let ExpressionKind::Assign { target, .. } | ExpressionKind::Step { target, .. } = &expression.kind {
+                found |= matches!(&target.kind, ExpressionKind::Name(name) if name == variable);
+            }
+        }
+        Node::Statement(statement) => found |= assigned_by(statement).any(|name| name.text == variable),
+    });
+    found
 }
 
 /// Whether a function can go on to the next of its name: there is a `next`.
@@ -107,7 +106,8 @@ pub(super) fn visit_block<'a>(block: &'a Block, visit: &mut dyn FnMut(Node<'a>))
     block.statements.iter().for_each(|statement| visit_statement(statement, visit));
 }
 
-fn visit_statement<'a>(statement: &'a Statement, visit: &mut dyn FnMut(Node<'a>)) {
+/// The same for a statement, itself included.
+pub(super) fn visit_statement<'a>(statement: &'a Statement, visit: &mut dyn FnMut(Node<'a>)) {
     visit(Node::Statement(statement));
     match &statement.kind {
         StatementKind::Empty | StatementKind::Break | StatementKind::Continue | StatementKind::Next => {}
@@ -146,6 +146,7 @@ fn visit_statement<'a>(statement: &'a Statement, visit: &mut dyn FnMut(Node<'a>)
     }
 }
 
+/// The same for an expression, itself included.
 pub(super) fn visit_expression<'a>(expression: &'a Expression, visit: &mut dyn FnMut(Node<'a>)) {
     visit(Node::Expression(expression));
     let mut each = |expressions: &[&'a Expression]| expressions.iter().for_each(|inner| visit_expression(inner, visit));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use shared::abi::value::Datum;
 use shared::diagnostic::{Diagnostic, Span};
-use shared::limits::MAP_ENTRIES_MAX;
+use shared::limits::{MAP_ENTRIES_MAX, SCRIPT_NESTING_MAX};
 
 use super::Log;
 use super::declarations::Declarations;
@@ -149,19 +149,25 @@ impl<'d> Unit<'_, 'd, '_> {
         }
     }
 
-    /// The function that a body means by a function of the script.
-    fn function(&mut self, function: usize, caller: BodyId) -> FunctionId {
+    /// The function that a body means by a function of the script; nothing where they call one another too deep.
+    fn function(&mut self, function: usize, caller: BodyId) -> Option<FunctionId> {
         let body = self.callee(function, caller);
         if let Some(&id) = self.functions.ids.get(&body) {
-            return id;
+            return Some(id);
         }
         if let Some(&id) = self.functions.open.get(&body) {
             // It calls itself: what it is going to be needs a name now.
-            return id.unwrap_or_else(|| {
+            return Some(id.unwrap_or_else(|| {
                 let id = self.functions.reserve();
                 self.functions.open.insert(body, Some(id));
                 id
-            });
+            }));
+        }
+        if self.depth > SCRIPT_NESTING_MAX {
+            let span = self.declarations.functions[function].name.span;
+            let message = "functions that read target variables call one another too deep";
+            self.log.report(Diagnostic::error("elaborate/functions-too-deep", span, message));
+            return None;
         }
         self.functions.open.insert(body, None);
         let lowered = self.lower_function(function, body);
@@ -173,7 +179,7 @@ impl<'d> Unit<'_, 'd, '_> {
             None => self.functions.share(lowered),
         };
         self.functions.ids.insert(body, id);
-        id
+        Some(id)
     }
 
     fn lower_function(&mut self, function: usize, body: BodyId) -> Function {
@@ -188,7 +194,7 @@ impl<'d> Unit<'_, 'd, '_> {
     pub(super) fn handler(&mut self, probe: usize, derivation: usize) -> Body {
         let derivation = if self.is_by_place(probe) { derivation } else { 0 };
         let body = BodyId { owner: Owner::Probe(probe), place: Some(PlaceId { probe, derivation }) };
-        let block = self.handlers[probe].body;
+        let block = &self.declarations.probes[probe].body;
         Lower::new(self, body).body(block)
     }
 

@@ -10,15 +10,16 @@ mod uprobe;
 
 use shared::diagnostic::{Diagnostic, Span, similar};
 use shared::ir::Space;
-use shared::probe::{Place, ProbeKind, ProbePoint};
+use shared::probe::{KernelBase, Place, ProbeKind, ProbePoint};
 use shared::target::{BuildId, Fact, FactQuery, Feature, is_glob};
 
 use super::{Environment, Log};
 use crate::DebuginfoNeed;
 use crate::ast::{self, Component, LiteralValue};
-use crate::debuginfo::Debuginfo;
 use crate::debuginfo::index::Index;
+use crate::debuginfo::{Debuginfo, DebuginfoError, ObjectKind};
 use crate::library::component_matches;
+use crate::program::Base;
 use crate::world::DebuginfoFile;
 
 /// One place that a probe point stands for, and what its target variables are looked up in.
@@ -62,7 +63,15 @@ type Resolved = Result<Vec<Derivation>, Unresolved>;
 /// Resolves probe points, and keeps the debug files that were opened on the way.
 pub(super) struct Resolver<'a> {
     environment: &'a Environment<'a>,
-    files: Vec<(BuildId, Debuginfo<'a>)>,
+    files: Vec<OpenFile<'a>>,
+}
+
+/// An opened debug file.
+struct OpenFile<'a> {
+    /// What a person calls the object that it describes: its path, if it is a program.
+    object: String,
+    build_id: BuildId,
+    debuginfo: Debuginfo<'a>,
 }
 
 /// A form that a probe point can have: its components, where `()` stands for an argument, and what resolves it.
@@ -136,7 +145,7 @@ impl<'a> Resolver<'a> {
 
     /// Opens the debug file of an object.
     fn open(&mut self, object: &str, build_id: &BuildId, span: Span, log: &mut Log) -> Result<usize, Unresolved> {
-        if let Some(index) = self.files.iter().position(|(known, _)| known == build_id) {
+        if let Some(index) = self.files.iter().position(|file| file.build_id == *build_id) {
             return Ok(index);
         }
         let need = || DebuginfoNeed { object: object.to_owned(), build_id: build_id.clone() };
@@ -152,11 +161,11 @@ impl<'a> Resolver<'a> {
             }
         };
         let index = self.environment.world.index(build_id).and_then(|index| Index::open(index).ok());
-        let file = Debuginfo::open_indexed(bytes, index).map_err(|error| {
+        let debuginfo = Debuginfo::open_indexed(bytes, index).map_err(|error| {
             let message = format!("the debuginfo of {object} (build id {build_id}) cannot be read: {error}");
             Unresolved::wrong("elaborate/debuginfo", span, message)
         })?;
-        self.files.push((build_id.clone(), file));
+        self.files.push(OpenFile { object: object.to_owned(), build_id: build_id.clone(), debuginfo });
         Ok(self.files.len() - 1)
     }
 
@@ -176,7 +185,17 @@ impl<'a> Resolver<'a> {
 
     /// An opened debug file.
     pub(super) fn file(&self, index: usize) -> &Debuginfo<'a> {
-        &self.files[index].1
+        &self.files[index].debuginfo
+    }
+
+    /// What addresses of an opened debug file are counted from where its object is loaded, and a link-time address so
+    /// counted.
+    pub(super) fn loaded_address(&self, index: usize, address: u64) -> Result<(Base, u64), DebuginfoError> {
+        let OpenFile { object, build_id, debuginfo } = &self.files[index];
+        if debuginfo.object().kind == ObjectKind::Kernel {
+            return Ok((Base::Kernel(KernelBase::Stext), debuginfo.offset_from_stext(address)?));
+        }
+        Ok((Base::Object { path: object.clone(), build_id: build_id.clone() }, address))
     }
 }
 
