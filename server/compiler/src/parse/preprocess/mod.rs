@@ -229,14 +229,7 @@ impl<'a> Preprocessor<'a> {
         let at = |code, message: String| Diagnostic::error(code, token.span, message);
         let start = Span { end: token.span.start + 1, ..token.span };
         match junk {
-            Junk::Stray => {
-                let diagnostic = at("parse/stray-character", format!("`{text}` means nothing here"));
-                self.report(match text {
-                    "'" => diagnostic.help("strings are written in double quotes"),
-                    "@" => diagnostic.help("an operator such as `@count` is one word, and a macro is `@name`"),
-                    _ => diagnostic,
-                });
-            }
+            Junk::Stray => self.report(stray(text, token.span)),
             Junk::String => {
                 let diagnostic =
                     Diagnostic::error("parse/unclosed-string", start, "this string does not end on its line");
@@ -267,5 +260,21 @@ impl<'a> Preprocessor<'a> {
                 self.out.push(Token { kind: TokenKind::Reported, ..token });
             }
         }
+    }
+}
+
+/// What there is to say of a character that means nothing. Some come with text that was copied from a page.
+fn stray(text: &str, span: Span) -> Diagnostic {
+    let character = text.chars().next().unwrap_or(char::REPLACEMENT_CHARACTER);
+    let is_hidden = character.is_control() || character.is_whitespace() || matches!(character, '\u{200b}' | '\u{feff}');
+    let shown = if is_hidden { format!("U+{:04X}", u32::from(character)) } else { text.to_owned() };
+    let diagnostic = Diagnostic::error("parse/stray-character", span, format!("`{shown}` means nothing here"));
+    match character {
+        '\'' | '\u{2018}' | '\u{2019}' => diagnostic.help("strings are written in double quotes"),
+        '\u{201c}' | '\u{201d}' => diagnostic.help("strings are written in straight double quotes"),
+        '\u{2013}' | '\u{2014}' | '\u{2212}' => diagnostic.help("a minus is written `-`"),
+        '@' => diagnostic.help("an operator such as `@count` is one word, and a macro is `@name`"),
+        _ if is_hidden => diagnostic.help("it cannot be seen, and may have come with a copied text: delete it"),
+        _ => diagnostic,
     }
 }

@@ -277,6 +277,32 @@ fn words_that_are_no_tokens() {
 }
 
 #[test]
+fn what_was_copied_from_a_page() {
+    check(
+        "\u{feff}probe a { x = y \u{2013} 1\u{a0}z\u{201c} }",
+        "
+        probe a {
+          x = y;
+          1;
+          z;
+        }
+        error[parse/stray-character]: `U+FEFF` means nothing here
+          1:1 `\u{feff}`
+          help: it cannot be seen, and may have come with a copied text: delete it
+        error[parse/stray-character]: `\u{2013}` means nothing here
+          1:20 `\u{2013}`
+          help: a minus is written `-`
+        error[parse/stray-character]: `U+00A0` means nothing here
+          1:25 `\u{a0}`
+          help: it cannot be seen, and may have come with a copied text: delete it
+        error[parse/stray-character]: `\u{201c}` means nothing here
+          1:28 `\u{201c}`
+          help: strings are written in straight double quotes
+        ",
+    );
+}
+
+#[test]
 fn nothing_is_nothing() {
     check("", "");
     check("# a comment\n", "");
