@@ -50,8 +50,8 @@ pub struct MemoryWorld {
     pub point_index: usize,
     /// What was printed, raised and exited, in order.
     pub records: Vec<Record>,
-    /// What was printed as it is.
-    pub written: Vec<u8>,
+    /// What was drawn, in order: how many records came before, and the text.
+    pub written: Vec<(usize, Vec<u8>)>,
     /// A run-away handler's end, which no record can say.
     pub stopped: Option<(Location, Message)>,
     /// How many more times [`World::is_interrupted`] answers no; forever where it is not given.
@@ -89,11 +89,16 @@ impl MemoryWorld {
     #[must_use]
     pub fn output(&self, ir: &Ir) -> BString {
         let mut out = Vec::new();
-        for record in &self.records {
+        let mut written = self.written.iter().peekable();
+        for (index, record) in self.records.iter().enumerate() {
+            while let Some((_, text)) = written.next_if(|(before, _)| *before <= index) {
+                out.extend_from_slice(text);
+            }
             if let Record::Print { format, arguments } = record {
                 ir.formats[usize::from(format.0)].format.render(arguments, &mut out);
             }
         }
+        written.for_each(|(_, text)| out.extend_from_slice(text));
         out.into()
     }
 
@@ -184,7 +189,7 @@ impl World for MemoryWorld {
     }
 
     fn write(&mut self, text: &[u8]) -> Result {
-        self.written.extend_from_slice(text);
+        self.written.push((self.records.len(), text.to_vec()));
         Ok(())
     }
 
