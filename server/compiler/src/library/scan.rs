@@ -222,7 +222,18 @@ fn is_word(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn every_text_has_an_end(
+            text in "(@define |probe |function |global |private |[a-z]|%\\(|%\\)|%\\{|%\\}|\"|\\\\|/\\*|#|\n|[.,={}()%+é@]){0,40}"
+        ) {
+            scan(&text, &mut |_| {});
+        }
+    }
 
     #[track_caller]
     fn check(text: &str, expected: &[&str]) {

@@ -28,10 +28,14 @@ pub(super) fn resolve(
     place: impl Fn(&debuginfo::Place, bool) -> Option<Place>,
 ) -> Resolved {
     let &Wanted { point, pattern, span, .. } = wanted;
-    if pattern.contains('@') {
-        let message = "a file or line after `@` is not supported by this version";
-        return Err(Unresolved::wrong("elaborate/not-supported", span, message));
-    }
+    let (name, file) = match pattern.split_once('@') {
+        Some((_, place)) if place.contains([':', '+']) => {
+            let message = "a line after `@` is not supported by this version";
+            return Err(Unresolved::wrong("elaborate/not-supported", span, message));
+        }
+        Some((name, file)) => (name, Some(file)),
+        None => (pattern, None),
+    };
     let on_return = point.has("return");
     let moment = if on_return { Moment::Return } else { Moment::Entry };
     let suffix = match () {
@@ -41,7 +45,11 @@ pub(super) fn resolve(
     };
     let debuginfo = resolver.file(wanted.file);
     let damaged = |error: DebuginfoError| Unresolved::wrong("elaborate/debuginfo", span, error.to_string());
-    let functions = debuginfo.functions(pattern).map_err(damaged)?;
+    let functions = match file {
+        Some(file) => debuginfo.functions_in(name, file),
+        None => debuginfo.functions(name),
+    };
+    let functions = functions.map_err(damaged)?;
     if functions.found.is_empty() {
         return Err(Unresolved::Wrong(Box::new(none_found(debuginfo, wanted, &functions.refused).map_err(damaged)?)));
     }
@@ -74,15 +82,17 @@ fn none_found(
         let message = format!("function `{}` cannot be probed: {why}", function.name);
         return Ok(Diagnostic::error("elaborate/unprobeable-function", span, message));
     }
-    let message = if is_glob(pattern) {
-        format!("no function matches `{pattern}`")
-    } else {
-        format!("unknown function `{pattern}`")
+    let (name, file) = pattern.split_once('@').map_or((pattern, None), |(name, file)| (name, Some(file)));
+    let elsewhere = if file.is_some() { debuginfo.functions(name)?.found } else { Vec::new() };
+    let message = match file {
+        Some(file) if !elsewhere.is_empty() => format!("no function that matches `{name}` is in a file `{file}`"),
+        _ if is_glob(name) => format!("no function matches `{name}`"),
+        _ => format!("unknown function `{name}`"),
     };
     let mut diagnostic = Diagnostic::error("elaborate/unknown-probed-function", span, message);
-    if !is_glob(pattern) {
+    if !is_glob(name) && elsewhere.is_empty() {
         let all = debuginfo.functions("*")?;
-        let similar = similar(pattern, all.found.iter().map(|function| function.name.as_str()));
+        let similar = similar(name, all.found.iter().map(|function| function.name.as_str()));
         if let Some(nearest) = similar.first() {
             diagnostic = diagnostic.saying(format!("did you mean `{nearest}`?"));
         }
