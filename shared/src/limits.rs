@@ -119,6 +119,10 @@ pub const STRING_BYTES_DEFAULT: u16 = 512;
 /// `MAXSTRINGLEN` at the most.
 pub const STRING_BYTES_MAX: u16 = 4096;
 
+/// Words of one statistic's cell, most of them buckets: the kernel allocates at most 32 KiB for each processor
+/// (PCPU_MIN_UNIT_SIZE).
+pub const STATISTIC_WORDS_MAX: usize = 4096;
+
 /// Arguments of one `printf`. The record must fit the ring buffer and the handler's registers must be found again.
 pub const FORMAT_ARGUMENTS_MAX: usize = 32;
 

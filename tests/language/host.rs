@@ -9,13 +9,13 @@ use std::sync::LazyLock;
 
 use client::cli::Invocation;
 use client::host::facts::HostFacts;
+use client::script;
 use compiler::library::Library;
 use compiler::world::{DebuginfoFile, World};
 use compiler::{Compilation, Request, compile as compile_once};
 use gimli::DW_TAG_structure_type as STRUCTURE;
 use gimli::constants as dw;
 use gimli::write::{AttributeValue, UnitEntryId};
-use harness::workspace;
 use object::elf;
 use shared::limits::FACT_ROUNDS_MAX;
 use shared::target::{BuildId, Fact};
@@ -35,16 +35,16 @@ const PARAMETER_REGISTERS: [u8; 4] = [5, 4, 1, 2];
 /// # Errors
 /// When there is no such host, when the compiler breaks its own rules, or does not stop asking.
 pub(crate) fn compile(invocation: &Invocation, script: &str) -> Result<Compilation> {
-    let file = invocation.facts.as_deref().unwrap_or(Path::new("host.facts"));
-    let host = HostFacts::open(&workspace::root().join("tests/language").join(file));
+    let host = HostFacts::open(invocation.facts.as_deref().unwrap_or(Path::new("host.facts")));
     let host = host.map_err(|error| error.to_string())?;
+    let library = script::read_library(&invocation.library).map_err(|error| error.to_string())?;
     let mut facts: Vec<Fact> = Vec::new();
     for _ in 0..FACT_ROUNDS_MAX {
         let request = Request {
             script_name: "<input>",
             script,
             additions: &[],
-            library: &[],
+            library: &library,
             arguments: &invocation.arguments,
             output: invocation.goal.output(),
             guru: invocation.guru,

@@ -63,6 +63,13 @@ impl<'i> Dwarf<'i> {
         }
     }
 
+    /// The first address of an entry that has all its code in one range, or is a label.
+    pub(super) fn low_pc(&self, die: &Die<'i>) -> Result<Option<u64>, DebuginfoError> {
+        let Some(low) = die.value(dw::DW_AT_low_pc) else { return Ok(None) };
+        let low = self.sections.attr_address(&die.unit.dwarf, low)?;
+        low.map(Some).ok_or_else(|| damaged("an address of an unknown form"))
+    }
+
     /// The code of all units, for an index: what is listed, and what is not.
     pub(super) fn unit_ranges(&self) -> Result<[&[UnitRange]; 2], DebuginfoError> {
         let listed = self.listed()?;
@@ -91,8 +98,7 @@ impl<'i> Dwarf<'i> {
             }
             return Ok(ranges);
         }
-        let Some(low) = die.value(dw::DW_AT_low_pc) else { return Ok(Vec::new()) };
-        let low = self.sections.attr_address(unit, low)?.ok_or_else(|| damaged("an address of an unknown form"))?;
+        let Some(low) = self.low_pc(die)? else { return Ok(Vec::new()) };
         let high = match (die.unsigned(dw::DW_AT_high_pc), die.value(dw::DW_AT_high_pc)) {
             (Some(size), _) => low.checked_add(size).ok_or_else(|| damaged("code ends beyond the last address"))?,
             (None, Some(high)) => self.sections.attr_address(unit, high)?.unwrap_or(low),

@@ -13,12 +13,13 @@ pub(super) type LineHeader<'i> = Option<IncompleteLineProgram<Bytes<'i>>>;
 
 /// A row of the table, as far as it is of use here.
 #[derive(Clone, Copy)]
-struct Row {
-    address: u64,
-    file: u64,
-    line: u64,
+pub(super) struct Row {
+    pub(super) address: u64,
+    pub(super) file: u64,
+    pub(super) line: u64,
+    pub(super) is_stmt: bool,
     prologue_end: bool,
-    end_sequence: bool,
+    pub(super) end_sequence: bool,
 }
 
 impl<'i> Dwarf<'i> {
@@ -68,7 +69,7 @@ impl<'i> Dwarf<'i> {
     }
 
     /// A file's path as the table has it: below its directory, which is the compilation directory or relative to it.
-    fn file(&self, unit: &Unit<'i>, index: u64) -> Result<Option<String>, DebuginfoError> {
+    pub(super) fn file(&self, unit: &Unit<'i>, index: u64) -> Result<Option<String>, DebuginfoError> {
         let Some(program) = self.line_program(unit)? else { return Ok(None) };
         let header = program.header();
         let Some(file) = header.file(index) else { return Ok(None) };
@@ -80,7 +81,7 @@ impl<'i> Dwarf<'i> {
         Ok(Some(if directory.is_empty() { name } else { format!("{directory}/{name}") }))
     }
 
-    fn rows(&self, unit: &Unit<'i>, mut visit: impl FnMut(Row)) -> Result<(), DebuginfoError> {
+    pub(super) fn rows(&self, unit: &Unit<'i>, mut visit: impl FnMut(Row)) -> Result<(), DebuginfoError> {
         let Some(program) = self.line_program(unit)? else { return Ok(()) };
         let mut rows = program.clone().rows();
         while let Some((_, row)) = rows.next_row()? {
@@ -123,6 +124,7 @@ impl From<&LineRow> for Row {
             address: row.address(),
             file: row.file_index(),
             line: row.line().map_or(0, u64::from),
+            is_stmt: row.is_stmt(),
             prologue_end: row.prologue_end(),
             end_sequence: row.end_sequence(),
         }

@@ -11,7 +11,7 @@
 //! without one they take longer, and are answered the same.
 
 use std::fmt;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use shared::limits::LimitExceeded;
 use shared::target::{Architecture, BuildId};
@@ -32,6 +32,7 @@ pub mod index;
 mod inlined;
 mod line;
 mod search;
+mod statement;
 mod subprogram;
 
 // From a place to values.
@@ -179,6 +180,44 @@ impl Place {
     pub fn name(&self) -> &str {
         self.inlined.as_ref().unwrap_or(&self.function.name)
     }
+}
+
+/// Which lines of a function are meant: what follows `f@file` in a probe point.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lines {
+    /// `:*`
+    All,
+    /// `:a-b`, or `:a` as `a..=a`.
+    Absolute(RangeInclusive<u64>),
+    /// `+n` as `n..=n`: counted from the line of the declaration.
+    Relative(RangeInclusive<u64>),
+}
+
+/// An answer to [`Debuginfo::statements`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// Its line, in the file of the function's declaration.
+    pub line: u64,
+    /// Where it begins.
+    pub place: Place,
+}
+
+/// An answer to [`Debuginfo::labels`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub place: Place,
+}
+
+/// An answer to [`Debuginfo::place_at`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlaceAt {
+    /// The place.
+    pub place: Place,
+    /// Why it cannot be probed, if so.
+    pub refusal: Option<Refusal>,
 }
 
 /// An address that does not depend on where the object is loaded.
@@ -378,6 +417,41 @@ impl<'a> Debuginfo<'a> {
     /// When the debuginfo is damaged, or the address lies in no segment.
     pub fn place(&self, function: &Function, moment: Moment) -> Result<Place, DebuginfoError> {
         self.ask(|dwarf| dwarf.place(function, moment))
+    }
+
+    /// Of the functions that match `pattern`, those that `file` declares: `f@file`. The file may be a glob, and leave out
+    /// leading directories.
+    ///
+    /// # Errors
+    /// When the debuginfo is damaged, or the symbol table missing.
+    pub fn functions_in(&self, pattern: &str, file: &str) -> Result<Functions, DebuginfoError> {
+        self.ask(|dwarf| dwarf.functions_in(pattern, file))
+    }
+
+    /// The statements of a function on some lines of the file that declares it, each at its lowest address, by address.
+    /// Empty where none of the lines has code, or no DWARF describes the function.
+    ///
+    /// # Errors
+    /// When the debuginfo is damaged.
+    pub fn statements(&self, function: &Function, lines: &Lines) -> Result<Vec<Statement>, DebuginfoError> {
+        self.ask(|dwarf| dwarf.statements(function, lines))
+    }
+
+    /// The labels of a function that match `pattern`, a name or a glob, by name.
+    ///
+    /// # Errors
+    /// When the debuginfo is damaged.
+    pub fn labels(&self, function: &Function, pattern: &str) -> Result<Vec<Label>, DebuginfoError> {
+        self.ask(|dwarf| dwarf.labels(function, pattern))
+    }
+
+    /// The place at a link-time address; `None` where no function has it. Whether an instruction begins there is not
+    /// looked at.
+    ///
+    /// # Errors
+    /// When the debuginfo is damaged.
+    pub fn place_at(&self, pc: u64) -> Result<Option<PlaceAt>, DebuginfoError> {
+        self.ask(|dwarf| dwarf.place_at(pc))
     }
 
     /// Where functions were inlined whose name matches `pattern`, a name or a glob.

@@ -19,10 +19,10 @@ pub(super) struct SubprogramRange {
 }
 
 /// What DWARF says of a function.
-struct Described {
+pub(super) struct Described {
     /// Of its entry.
     offset: u64,
-    declaration: Option<SourceLine>,
+    pub(super) declaration: Option<SourceLine>,
 }
 
 impl<'i> Dwarf<'i> {
@@ -72,7 +72,7 @@ impl<'i> Dwarf<'i> {
         Ok(range.map(|range| (unit.offset() + range.entry.0) as u64))
     }
 
-    fn described_at(&self, address: u64) -> Result<Option<Described>, DebuginfoError> {
+    pub(super) fn described_at(&self, address: u64) -> Result<Option<Described>, DebuginfoError> {
         if let Some(index) = self.index {
             let described = |subprogram: index::Subprogram| Described {
                 offset: subprogram.die,

@@ -1,5 +1,6 @@
 //! The symbol table: which functions there are, at which addresses, and which of them the kernel lets nobody probe.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bstr::ByteSlice as _;
@@ -135,6 +136,18 @@ impl Dwarf<'_> {
         }
         let here = self.symbols()?.functions(|function| function.address == address);
         Ok(here.min_by_key(FunctionSymbol::precedence))
+    }
+
+    /// The function whose code an address lies in.
+    pub(super) fn function_around(&self, address: u64) -> Result<Option<FunctionSymbol<'_>>, DebuginfoError> {
+        let around = match self.index {
+            Some(index) => index.symbol_before(address),
+            None => {
+                let before = self.symbols()?.functions(|function| function.address <= address);
+                before.min_by_key(|function| (Reverse(function.address), function.precedence()))
+            }
+        };
+        Ok(around.filter(|function| address - function.address < function.size))
     }
 
     /// The address of a global variable by its symbol; `None` where there is none, or several.

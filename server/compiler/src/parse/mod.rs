@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use shared::diagnostic::{Diagnostic, Note, SourceId, Span};
+use shared::diagnostic::{Diagnostic, Note, SourceId, Span, similar};
 use shared::limits::{DIAGNOSTICS_MAX, SCRIPT_BYTES_MAX};
 use shared::trust::Privilege;
 
@@ -149,6 +149,24 @@ fn shortened(mut diagnostic: Diagnostic) -> Diagnostic {
         }
     }
     diagnostic
+}
+
+/// Whether `@name` is an operator.
+fn is_built_in(name: &str) -> bool {
+    name.strip_prefix('@').is_some_and(|name| OPERATORS.contains(&name))
+}
+
+/// What there is to say of an `@name` that is neither an operator nor a macro, wherever it stands.
+fn unknown_operator(span: Span, name: &str, macros: [&Macros; 2]) -> Diagnostic {
+    const NAMES_MAX: usize = 1000;
+    let known = OPERATORS.iter().copied().chain(macros.into_iter().flat_map(Macros::names));
+    let near = similar(name.get(1..).unwrap_or(""), known.take(NAMES_MAX)).join("`, `@");
+    let diagnostic =
+        Diagnostic::error("parse/unknown-operator", span, format!("no operator or macro is called `{name}`"));
+    match near.as_str() {
+        "" => diagnostic,
+        near => diagnostic.help(format!("did you mean `@{near}`?")),
+    }
 }
 
 fn too_many_errors(span: Span) -> Diagnostic {

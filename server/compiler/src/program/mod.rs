@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use bstr::BString;
 use shared::abi::format::Format;
 use shared::diagnostic::Span;
-use shared::ir::{BinaryOp, Clock, Datum, PointField, Relation, Space, TaskField, UnaryOp, Width};
+use shared::ir::{BinaryOp, Clock, Datum, PointField, Relation, Space, StringFunction, TaskField, UnaryOp, Width};
 use shared::probe::{KernelBase, ProbePoint};
 use shared::target::BuildId;
 
@@ -357,6 +357,10 @@ pub enum ExpressionKind {
     Load(Space, Width, Box<Expression>),
     /// A string in memory, up to its NUL or to so many bytes, where that is given; a fault is a run-time error.
     LoadString(Space, Box<Expression>, Option<Box<Expression>>),
+    /// A function of strings with one result. A byte that is not there is a run-time error.
+    StringFunction(StringFunction, Vec<Expression>),
+    /// `tokenize(s, d)`: the next part, between delimiters, of the string that was given last and is not empty.
+    Tokenize(Box<Expression>, Box<Expression>),
     /// In a probe of a return, and in functions that it calls: what the expression gave when the probed function was
     /// entered. Registers in it are those of the entry.
     Entry(Box<Expression>),

@@ -1,7 +1,7 @@
 //! The index: answers are the same with and without, and a damaged one does no harm.
 
 use compiler::debuginfo::index::Index;
-use compiler::debuginfo::{Debuginfo, Moment, Place};
+use compiler::debuginfo::{Debuginfo, Lines, Moment, Place};
 use gimli::constants as dw;
 use gimli::write::AttributeValue;
 
@@ -41,7 +41,13 @@ fn answers(debuginfo: &Debuginfo<'_>) -> Vec<String> {
         answers.extend(inlined.unwrap_or_default().found.iter().map(|place| variables(debuginfo, place)));
         let functions = debuginfo.functions(pattern);
         answers.push(format!("{pattern}: {functions:?}"));
+        for file in ["a.c", "*.h", "nothing.c"] {
+            answers.push(format!("{pattern}@{file}: {:?}", debuginfo.functions_in(pattern, file)));
+        }
         for function in functions.unwrap_or_default().found {
+            answers.push(format!("{:?}", debuginfo.statements(&function, &Lines::All)));
+            answers.push(format!("{:?}", debuginfo.labels(&function, "*")));
+            answers.push(format!("{:?}", debuginfo.place_at(function.address + 0x11)));
             for moment in [Moment::Entry, Moment::Return] {
                 let place = debuginfo.place(&function, moment);
                 answers.push(format!("{}: {place:?}", function.symbol));

@@ -9,7 +9,7 @@ use crate::synthetic::{Code, Elf, TEXT, text};
 use crate::{entry, function};
 
 /// Rows of a line table: address from [`TEXT`], file (0 is `a.c`, 1 is `sub/h.h`), line, whether a prologue ends there.
-fn with_rows(version: u16, rows: &[(u64, usize, u64, bool)]) -> (Code, UnitEntryId) {
+pub(crate) fn with_rows(version: u16, rows: &[(u64, usize, u64, bool)]) -> (Code, UnitEntryId) {
     let mut code = Code::new(version);
     let encoding = Encoding { format: Format::Dwarf32, version, address_size: 8 };
     let mut string = |text: &str| LineString::new(text, encoding, &mut code.dwarf.line_strings);

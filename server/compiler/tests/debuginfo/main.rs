@@ -10,6 +10,7 @@ mod line;
 mod location;
 mod returns;
 mod scope;
+mod statement;
 mod step;
 mod synthetic;
 mod types;

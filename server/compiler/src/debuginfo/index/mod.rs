@@ -186,6 +186,12 @@ impl<'a> Index<'a> {
         self.symbol(symbol).filter(|symbol| symbol.address == address)
     }
 
+    /// The function that begins last of those that begin at or before an address.
+    pub(super) fn symbol_before(&self, address: u64) -> Option<FunctionSymbol<'a>> {
+        let after = self.symbols.partition_point(|symbol| symbol.address <= address);
+        self.symbol_at(self.symbols.get(after.checked_sub(1)?)?.address)
+    }
+
     pub(super) fn stext(&self) -> Option<u64> {
         self.marks.get(0).map(|mark| mark.stext)
     }

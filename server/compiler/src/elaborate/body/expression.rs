@@ -1,7 +1,7 @@
 //! Expressions of the script's own: literals, variables, arithmetic, comparison, calls, assignment.
 
 use shared::diagnostic::{Diagnostic, Note, Span};
-use shared::ir::{BinaryOp, Relation, UnaryOp};
+use shared::ir::{BinaryOp, Relation, StringFunction, UnaryOp};
 
 use super::{Lower, decided, long, zero};
 use crate::ast::{self, Assign, Binary, ExpressionKind as Tree, LiteralValue, Unary};
@@ -270,6 +270,16 @@ fn intrinsic_call(intrinsic: &Intrinsic, arguments: &mut Vec<Expression>, span: 
             let address = argument();
             ExpressionKind::LoadString(space, address, Some(argument()))
         }
+        Meaning::StringFunction(function) => {
+            let arguments = function.parameters().iter().map(|_| *argument()).collect();
+            ExpressionKind::StringFunction(function, arguments)
+        }
+        Meaning::IsPart => {
+            let found = ExpressionKind::StringFunction(StringFunction::Find, vec![*argument(), *argument()]);
+            let found = Expression { kind: found, ty: Type::Long, span };
+            ExpressionKind::Compare(Relation::GreaterEqual, Box::new(found), Box::new(long(0, span)))
+        }
+        Meaning::Tokenize => ExpressionKind::Tokenize(argument(), argument()),
     };
     Expression { kind, ty: intrinsic.result, span }
 }

@@ -31,7 +31,7 @@ const fn family(start: &'static str, state: State, advice: &'static str) -> Fami
 
 /// Where two of them fit, the longer one counts.
 const FAMILIES: &[Family] = &[
-    family("error", Later, "an `end` probe runs after an error, too"),
+    family("error", Later, "catch errors where they happen: `try { … } catch (message) { … }`"),
     family("timer.hz()", Later, "write `timer.ms(N)`, with N = 1000 / hertz"),
     family("timer.jiffies()", Later, "write `timer.ms(N)`"),
     family("timer.profile", Later, "it needs a perf event on every processor"),
