@@ -177,7 +177,7 @@ impl<'d> Unit<'_, 'd, '_> {
 
     fn target_pointer(&mut self, expression: &'d Expression, at: At) -> Known {
         let found = match &expression.kind {
-            Tree::AddressOf(inner) => self.find(inner, at).and_then(|target| self.address_of(&target, inner.span)),
+            Tree::AddressOf(inner) => self.find_address(inner, at),
             _ => self.find(expression, at),
         };
         // What is wrong with it is said where it is lowered.

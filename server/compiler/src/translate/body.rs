@@ -283,6 +283,10 @@ impl<'a, 'u> Translator<'a, 'u> {
             ExpressionKind::Update { place, op, operand, postfix } => {
                 return self.update(place, *op, operand, *postfix, location);
             }
+            ExpressionKind::Call(..) if expression.ty == program::Type::Void => {
+                self.effect(expression);
+                Op::Long(0)
+            }
             ExpressionKind::Call(functions, arguments) => {
                 let call = self.call(functions, arguments, expression.span);
                 let [result, raised] = self.builder.push(call, [ty, Type::Long], location);

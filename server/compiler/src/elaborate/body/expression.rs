@@ -68,12 +68,12 @@ impl<'d> Lower<'_, '_, 'd, '_> {
             Tree::Ternary(condition, a, b) => {
                 let condition = self.boxed(condition);
                 match decided(&condition) {
-                    Some(true) => return self.value(a),
-                    Some(false) => return self.value(b),
+                    Some(true) => return self.expression(a),
+                    Some(false) => return self.expression(b),
                     None => {}
                 }
-                let (a, b) = (self.boxed(a), self.boxed(b));
-                let ty = a.ty;
+                let (a, b) = (Box::new(self.expression(a)), Box::new(self.expression(b)));
+                let ty = if b.ty == Type::Void { b.ty } else { a.ty };
                 (ExpressionKind::Conditional(condition, a, b), ty)
             }
             Tree::Assign { op, target, value } => return self.assign(*op, target, value, span),
@@ -164,13 +164,14 @@ impl<'d> Lower<'_, '_, 'd, '_> {
         Expression { kind, ty: Type::Long, span }
     }
 
-    /// `&&` and `||`, whose right side is not looked at where the left one decides for this place.
+    /// `&&` and `||`, whose right side is not looked at where the left one decides for this place. What gives no value may stand
+    /// there for its effect: `done && exit()`.
     fn logical(&mut self, and: bool, a: &'d ast::Expression, b: &'d ast::Expression, span: Span) -> Expression {
         let a = self.boxed(a);
         let kind = match decided(&a) {
             Some(holds) if holds != and => ExpressionKind::Long(i64::from(!and)),
             Some(_) => {
-                let b = self.boxed(b);
+                let b = Box::new(self.expression(b));
                 match decided(&b) {
                     Some(holds) => ExpressionKind::Long(i64::from(holds)),
                     // The result is 0 or 1.
@@ -179,8 +180,8 @@ impl<'d> Lower<'_, '_, 'd, '_> {
                     }
                 }
             }
-            None if and => ExpressionKind::And(a, self.boxed(b)),
-            None => ExpressionKind::Or(a, self.boxed(b)),
+            None if and => ExpressionKind::And(a, Box::new(self.expression(b))),
+            None => ExpressionKind::Or(a, Box::new(self.expression(b))),
         };
         Expression { kind, ty: Type::Long, span }
     }

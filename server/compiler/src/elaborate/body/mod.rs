@@ -48,7 +48,8 @@ pub(super) fn globals(declarations: &Declarations<'_>, types: &Types<'_>, log: &
                 wrap: declaration.wrap,
             }
         } else {
-            if declaration.wrap {
+            // What is wrong elsewhere may have hidden the uses that would make it an array.
+            if declaration.wrap && !log.has_errors() && !log.waits() {
                 let message =
                     format!("`{}` is no array: only an array can drop its oldest entries", declaration.name.text);
                 log.report(Diagnostic::error("elaborate/wrap", span, message));

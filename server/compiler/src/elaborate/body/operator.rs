@@ -136,8 +136,7 @@ impl<'d> Lower<'_, '_, 'd, '_> {
     }
 
     fn address_of(&mut self, inner: &'d ast::Expression, span: Span) -> Result<Expression> {
-        let target = self.unit.find(inner, self.at)?;
-        let address = self.unit.address_of(&target, span)?;
+        let address = self.unit.find_address(inner, self.at)?;
         self.read_target(&address, span)
     }
 

@@ -192,19 +192,33 @@ impl<'d, 'e> Unit<'_, 'd, 'e> {
         }
     }
 
-    /// `&` of what an expression names.
-    pub(super) fn address_of(&self, target: &Target<'d>, span: Span) -> Result<Target<'d>> {
-        let found = self.debuginfo(target).address_of(&target.variable);
-        let variable = found.map_err(|error| self.explain(error, span))?;
-        Ok(Target { variable, ..target.clone() })
+    /// `&` of what an expression names. Of `@cast(e, "type")` it is `e`, a pointer to the type, as the cast itself.
+    pub(super) fn find_address(&mut self, inner: &'d ast::Expression, at: At) -> Result<Target<'d>> {
+        let target = self.find(inner, at)?;
+        if let Tree::Cast { .. } = inner.kind {
+            return Ok(target);
+        }
+        let found = self.debuginfo(&target).address_of(&target.variable);
+        let variable = found.map_err(|error| self.explain(error, inner.span))?;
+        Ok(Target { variable, ..target })
     }
 
     /// The type of the pointer that an expression gives, where it gives one.
     pub(super) fn pointer_type(&self, target: &Target<'d>) -> Option<Pointer> {
-        let type_id = target.variable.type_id;
-        let (_, resolved) = self.debuginfo(target).resolved_type(type_id).ok()?;
-        let pointer = Pointer { file: target.file, type_id, space: target.space };
-        matches!(resolved, TargetType::Pointer { .. }).then_some(pointer)
+        let own = target.variable.type_id;
+        let type_id = match self.debuginfo(target).resolved_type(own).ok()?.1 {
+            TargetType::Pointer { .. } => own,
+            _ => self.element(target)?.pointer().ok()?,
+        };
+        Some(Pointer { file: target.file, type_id, space: target.space })
+    }
+
+    /// What an array is of.
+    fn element(&self, target: &Target<'d>) -> Option<TypeId> {
+        match self.debuginfo(target).resolved_type(target.variable.type_id).ok()?.1 {
+            TargetType::Array { element, .. } => Some(element),
+            _ => None,
+        }
     }
 
     /// The debug file that a module's name, or its absence, means, and whose memory pointers of it point into.

@@ -19,6 +19,10 @@ impl<'d, 'e> Unit<'_, 'd, 'e> {
     ) -> Result<Expression> {
         let make = self.make(target, given, span);
         let variable = &target.variable;
+        // As in C, an array is the address of its first element.
+        if let (Location::Memory(address), Some(_)) = (&variable.location, self.element(target)) {
+            return make.expression(address);
+        }
         let (shape, storage) = self.shape(target, variable, span)?;
         let raw = match &variable.location {
             Location::Memory(address) => make.load(make.expression(address)?, storage),
@@ -95,7 +99,7 @@ impl<'d, 'e> Unit<'_, 'd, 'e> {
                 let names: Vec<String> = members.into_iter().filter_map(|member| member.name).take(20).collect();
                 diagnostic.help(format!("name a member with `->`: {}", names.join(", ")))
             }
-            TargetType::Array { .. } => diagnostic.help("name an element with `[0]`, or the address with `&`"),
+            TargetType::Array { .. } => diagnostic.help("name an element with `[0]`"),
             _ => diagnostic,
         }))
     }
