@@ -30,6 +30,8 @@ type Result<T, E = String> = std::result::Result<T, E>;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
+    // Options of examples name files beside the page.
+    std::env::set_current_dir(workspace::root().join("tests/language")).expect("the manual");
     let paths = manual();
     let rules = [
         Trial::test("the_index_has_every_page", || Ok(the_index_has_every_page()?)),

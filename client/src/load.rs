@@ -192,7 +192,9 @@ fn take_maps(ir: &Ir, programs: &mut Ebpf) -> Result<Maps> {
     for (index, global) in ir.globals.iter().enumerate() {
         arrays.push(match &global.storage {
             Storage::Scalar { .. } => None,
-            storage @ Storage::Array { .. } => Some(take_array(programs, GlobalId(index as u16), storage)?),
+            storage @ (Storage::Array { .. } | Storage::Statistic(_)) => {
+                Some(take_array(programs, GlobalId(index as u16), storage)?)
+            }
         });
     }
     Ok(Maps { globals, offsets, arrays })
@@ -203,8 +205,7 @@ fn take_array(programs: &mut Ebpf, global: GlobalId, storage: &Storage) -> Resul
     let map = take_map(programs, &name)?;
     let fd = data(&name, &map)?.fd().as_fd().try_clone_to_owned();
     let hash = fd.and_then(Hash::new).map_err(|error| wrong_map(&name, error))?;
-    let Storage::Array { keys, value, entries_max } = storage else { return Ok(hash) };
-    let expected = (key_size(keys), value.size(), *entries_max);
+    let expected = shape(storage);
     let got = (hash.key_size(), hash.value_size(), hash.entries_max());
     if got != expected {
         let reason = format!("key, value and room are {got:?}, expected {expected:?}");
@@ -213,13 +214,27 @@ fn take_array(programs: &mut Ebpf, global: GlobalId, storage: &Storage) -> Resul
     Ok(hash)
 }
 
+/// Bytes of a key and of a value, and how many entries there can be.
+fn shape(storage: &Storage) -> (usize, usize, u32) {
+    match storage {
+        Storage::Array { keys, content, entries_max, .. } => (key_size(keys), content.size(), *entries_max),
+        Storage::Statistic(statistic) => (4, statistic.words().total * 8, 1),
+        Storage::Scalar { ty, .. } => (4, ty.size(), 1),
+    }
+}
+
 fn take_map(programs: &mut Ebpf, name: &str) -> Result<Map> {
     programs.take_map(name).ok_or_else(|| wrong_map(name, "there is none"))
 }
 
 fn data<'a>(name: &str, map: &'a Map) -> Result<&'a MapData> {
     match map {
-        Map::Array(data) | Map::HashMap(data) => Ok(data),
+        Map::Array(data)
+        | Map::HashMap(data)
+        | Map::LruHashMap(data)
+        | Map::PerCpuHashMap(data)
+        | Map::PerCpuLruHashMap(data)
+        | Map::PerCpuArray(data) => Ok(data),
         _ => Err(wrong_map(name, "it is of another type")),
     }
 }

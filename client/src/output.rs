@@ -47,6 +47,14 @@ impl Output {
         }
     }
 
+    /// Appends a text as it is.
+    pub fn write(&mut self, text: &[u8]) {
+        self.buffer.extend_from_slice(text);
+        if self.buffer.len() >= BUFFER_BYTES {
+            self.flush();
+        }
+    }
+
     /// Writes everything out.
     pub fn flush(&mut self) {
         if self.error.is_none() && !self.buffer.is_empty() {

@@ -7,7 +7,7 @@
 //! | [`listener`]: an endpoint, who may connect | [`policy`] for the list of clients |
 //! | [`connection`]: frames in, frames out | [`policy`] for the client's level |
 //! | [`job`]: admit, look up, compile, permit, sign | [`store`], workers behind a fence, [`debuginfod`], [`index`], [`policy`], [`signer`] |
-//! | [`job::worker`], in a process of its own | the compiler, which asks [`world`] |
+//! | [`job::worker`], in a process of its own | the compiler, which asks [`world`], which has the [`tapset`] |
 #![forbid(unsafe_code)]
 
 pub mod config;
@@ -21,6 +21,8 @@ pub mod policy;
 pub mod job;
 
 pub mod world;
+
+pub mod tapset;
 
 pub mod debuginfod;
 

@@ -7,12 +7,14 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use compiler::Stage;
+use compiler::library::Library;
 use compiler::world::{DebuginfoFile, World};
 use mmap_guard::{FileData, map_file};
 use shared::protocol::response::Timing;
 use shared::target::BuildId;
 
 use crate::job::assignment::{Debuginfo, DebuginfoFiles};
+use crate::tapset;
 
 /// Mapped files, and when each stage began.
 pub struct MappedWorld {
@@ -75,6 +77,10 @@ impl World for MappedWorld {
             File::Mapped { index, .. } => index.as_deref(),
             File::Missing => None,
         }
+    }
+
+    fn tapset(&self) -> &Library<'_> {
+        tapset::library()
     }
 
     fn entered(&self, stage: Stage) {

@@ -48,6 +48,9 @@ pub const BRACE_BYTES_MAX: usize = 16 << 20;
 /// Errors after which a stage gives up on a file: what follows is mostly consequence.
 pub const DIAGNOSTICS_MAX: usize = 100;
 
+/// The same in pass 2 with `--semantic-keep-going`: as many as a catalogue of a large script's errors may have.
+pub const DIAGNOSTICS_KEEP_GOING_MAX: usize = 5_000;
+
 /// Bytes of one frame of the wire protocol. A request carries a script and facts; a response carries an artifact.
 pub const FRAME_BYTES_MAX: usize = 16 << 20;
 
@@ -59,6 +62,26 @@ pub const ARGUMENTS_MAX: usize = 1_000;
 
 /// Probe points that one script may resolve to. `kernel.function("*")` on a distribution kernel has some 40,000.
 pub const PROBE_POINTS_MAX: usize = 50_000;
+
+/// Aliases that stand for one another in a row. SystemTap's own library stays below ten.
+pub const ALIAS_NESTING_MAX: usize = 64;
+
+/// Statements and expressions of the handlers of one script, with what aliases add to each: a handler is copied for each
+/// alias of its points. SystemTap's largest example, with all system calls, has some 200,000.
+pub const DERIVED_NODES_MAX: usize = 1 << 21;
+
+/// Files of libraries in one request (`-I`), and bytes of all of them together. SystemTap's own library has 600 files and
+/// 4 MB.
+pub const LIBRARY_FILES_MAX: usize = 4096;
+
+/// Bytes of the files of libraries in one request (`-I`), names included.
+pub const LIBRARY_BYTES_MAX: usize = 8 << 20;
+
+/// Definitions (`-D`) in one request.
+pub const DEFINES_MAX: usize = 1_000;
+
+/// Scripts in one request: the first, and those of `-E`.
+pub const SCRIPTS_MAX: usize = 64;
 
 /// Rounds of questions and answers (`NeedFacts`) for one request: each round must bring the compile further.
 pub const FACT_ROUNDS_MAX: usize = 8;
@@ -95,6 +118,10 @@ pub const STRING_BYTES_DEFAULT: u16 = 512;
 
 /// `MAXSTRINGLEN` at the most.
 pub const STRING_BYTES_MAX: u16 = 4096;
+
+/// Words of one statistic's cell, most of them buckets: the kernel allocates at most 32 KiB for each processor
+/// (PCPU_MIN_UNIT_SIZE).
+pub const STATISTIC_WORDS_MAX: usize = 4096;
 
 /// Arguments of one `printf`. The record must fit the ring buffer and the handler's registers must be found again.
 pub const FORMAT_ARGUMENTS_MAX: usize = 32;

@@ -60,11 +60,13 @@ pub enum Feature {
     TaiClock,
     /// The instruction `may_goto`, which bounds loops that the verifier cannot (since 6.9).
     MayGoto,
+    /// `bpf_map_lookup_percpu_elem`, to read what other processors have in a per-CPU map (since 5.19).
+    PerCpuLookup,
 }
 
 impl Feature {
     /// Every feature, in the order they are probed and printed.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Kprobe,
         Self::Uprobe,
         Self::RawTracepoint,
@@ -73,6 +75,7 @@ impl Feature {
         Self::Snprintf,
         Self::TaiClock,
         Self::MayGoto,
+        Self::PerCpuLookup,
     ];
 }
 
@@ -87,6 +90,7 @@ impl fmt::Display for Feature {
             Self::Snprintf => "snprintf",
             Self::TaiClock => "tai_clock",
             Self::MayGoto => "may_goto",
+            Self::PerCpuLookup => "per_cpu_lookup",
         })
     }
 }

@@ -130,7 +130,7 @@ const HEAD: &str = "\
 # How far the scripts of Debian's systemtap-doc get, and what they lack to get further. `BLESS=1` writes this file; it
 # refuses to write that a script gets less far than before. What is lacked most often:
 #
-#     grep -o '\"[a-z]*/[^\"]*\"' tests/conformance/ledger.toml | sort | uniq -c | sort -rn
+#     grep -oE '\"(parse|elaborate)/[^\"]*\"' tests/conformance/ledger.toml | sort | uniq -c | sort -rn
 ";
 
 /// How many scripts reach each stage.

@@ -9,16 +9,17 @@ use std::sync::LazyLock;
 
 use client::cli::Invocation;
 use client::host::facts::HostFacts;
+use client::script;
+use compiler::library::Library;
 use compiler::world::{DebuginfoFile, World};
 use compiler::{Compilation, Request, compile as compile_once};
 use gimli::DW_TAG_structure_type as STRUCTURE;
 use gimli::constants as dw;
 use gimli::write::{AttributeValue, UnitEntryId};
-use harness::workspace;
 use object::elf;
 use shared::limits::FACT_ROUNDS_MAX;
 use shared::target::{BuildId, Fact};
-use synthetic::{Code, Elf, INIT_TEXT, text};
+use synthetic::{Code, DATA, Elf, INIT_TEXT, expression, text};
 
 use super::Result;
 
@@ -34,17 +35,20 @@ const PARAMETER_REGISTERS: [u8; 4] = [5, 4, 1, 2];
 /// # Errors
 /// When there is no such host, when the compiler breaks its own rules, or does not stop asking.
 pub(crate) fn compile(invocation: &Invocation, script: &str) -> Result<Compilation> {
-    let file = invocation.facts.as_deref().unwrap_or(Path::new("host.facts"));
-    let host = HostFacts::open(&workspace::root().join("tests/language").join(file));
+    let host = HostFacts::open(invocation.facts.as_deref().unwrap_or(Path::new("host.facts")));
     let host = host.map_err(|error| error.to_string())?;
+    let library = script::read_library(&invocation.library).map_err(|error| error.to_string())?;
     let mut facts: Vec<Fact> = Vec::new();
     for _ in 0..FACT_ROUNDS_MAX {
         let request = Request {
             script_name: "<input>",
             script,
+            additions: &[],
+            library: &library,
             arguments: &invocation.arguments,
             output: invocation.goal.output(),
             guru: invocation.guru,
+            options: &invocation.options,
             target: &host.target,
             facts: &facts,
         };
@@ -67,6 +71,10 @@ static DEBUGINFO: LazyLock<Debuginfo> = LazyLock::new(|| {
 impl World for Debuginfo {
     fn debuginfo(&self, build_id: &BuildId) -> DebuginfoFile<'_> {
         self.0.get(build_id).map_or(DebuginfoFile::Missing, |bytes| DebuginfoFile::Bytes(bytes))
+    }
+
+    fn tapset(&self) -> &Library<'_> {
+        server::tapset::library()
     }
 }
 
@@ -115,6 +123,8 @@ fn kernel() -> Vec<u8> {
     code.member(task, "tgid", types.int, 4);
     let task = code.derived(dw::DW_TAG_pointer_type, task);
     let position = code.derived(dw::DW_TAG_pointer_type, types.long);
+    enumeration(&mut code, "pid_type", types.unsigned, &["PIDTYPE_PID", "PIDTYPE_TGID", "PIDTYPE_PGID"]);
+    global(&mut code, "jiffies", types.long, DATA);
     let transfer = [("file", file), ("buf", types.chars), ("count", types.size), ("pos", position)];
     let mut elf = Elf::kernel();
     function(&mut elf, &mut code, "vfs_read", 0x100, types.long, &transfer);
@@ -123,6 +133,25 @@ fn kernel() -> Vec<u8> {
     function(&mut elf, &mut code, "wake_up_process", 0x300, types.int, &[("p", task)]);
     elf.symbol("start_kernel", ".init.text", INIT_TEXT, 0x40, elf::STT_FUNC, elf::STB_GLOBAL);
     elf.dwarf(code).bytes()
+}
+
+/// Adds an enumeration of C, whose values count from 0.
+fn enumeration(code: &mut Code, name: &str, of: UnitEntryId, enumerators: &[&str]) {
+    let root = code.root();
+    let entry = code.variable(root, dw::DW_TAG_enumeration_type, name, of);
+    code.set(entry, dw::DW_AT_byte_size, AttributeValue::Udata(4));
+    for (name, value) in enumerators.iter().zip(0..) {
+        let enumerator = code.named(entry, dw::DW_TAG_enumerator, name);
+        code.set(enumerator, dw::DW_AT_const_value, AttributeValue::Udata(value));
+    }
+}
+
+/// Adds a global variable.
+fn global(code: &mut Code, name: &str, kind: UnitEntryId, address: u64) {
+    let root = code.root();
+    let entry = code.variable(root, dw::DW_TAG_variable, name, kind);
+    let location = [&[dw::DW_OP_addr.0], address.to_le_bytes().as_slice()].concat();
+    code.set(entry, dw::DW_AT_location, expression(&location));
 }
 
 /// `main` and `serve`.

@@ -31,7 +31,7 @@ const START_NS: i64 = 1_000_000_000_000_000_000;
 /// Handlers of timers before somebody presses ^C.
 const FIRINGS_MAX: usize = 1_000;
 
-/// Less than a real session allows: a handler that never ends need not take half a minute to show it.
+/// Fewer than a real session allows: a handler that never ends need not take half a minute to show it.
 const STEPS_MAX: u64 = 1_000_000;
 
 struct Session<'a> {
@@ -113,7 +113,11 @@ impl Session<'_> {
         (self.world.handler_index, self.world.point_index) = (firing.handler, firing.point);
         let bounds = Bounds { steps_max: STEPS_MAX, ..Bounds::of_user_side(self.ir) };
         interpret(self.ir, handler.function, &mut self.world, bounds).map_err(|error| error.to_string())?;
-        for record in std::mem::take(&mut self.world.records) {
+        let mut drawn = std::mem::take(&mut self.world.written).into_iter().peekable();
+        for (index, record) in std::mem::take(&mut self.world.records).into_iter().enumerate() {
+            while let Some((_, text)) = drawn.next_if(|(before, _)| *before <= index) {
+                self.output.extend(text);
+            }
             match record {
                 Record::Print { format, arguments } => {
                     self.ir.formats[usize::from(format.0)].format.render(&arguments, &mut self.output);
@@ -125,6 +129,7 @@ impl Session<'_> {
                 Record::Exit => self.exited = true,
             }
         }
+        self.output.extend(drawn.flat_map(|(_, text)| text));
         if let Some((location, message)) = self.world.stopped.take() {
             self.errors.push(error_text(self.ir, firing, location, &message));
         }

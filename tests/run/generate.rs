@@ -4,9 +4,9 @@ use bstr::BString;
 use shared::abi::format::Format;
 use shared::abi::map::Parameter;
 use shared::ir::{
-    BinaryOp, Block, BlockId, Datum, End, FormatDecl, FormatId, Function, FunctionId, Global, GlobalId, Handler,
-    Instruction, Ir, Jump, Limits, Location, Op, PointField, Relation, Space, Storage, TaskField, Type, UnaryOp, Value,
-    Width,
+    Aggregate, BinaryOp, Block, BlockId, Content, Datum, End, FormatDecl, FormatId, Function, FunctionId, Global,
+    GlobalId, Handler, Histogram, Instruction, Ir, Jump, Limits, Location, Op, PointField, Relation, Space, Statistic,
+    Storage, StringFunction, TaskField, Type, UnaryOp, Value, Width,
 };
 use shared::probe::{Place, ProbePoint};
 
@@ -46,7 +46,9 @@ fn globals(random: &mut fastrand::Rng) -> Vec<Global> {
     let ty = |random: &mut fastrand::Rng| if random.bool() { Type::Long } else { Type::String(random.u16(0..20)) };
     (0..random.usize(1..6))
         .map(|index| {
-            let storage = if random.bool() {
+            let storage = if random.u8(0..4) == 0 {
+                Storage::Statistic(statistic(random))
+            } else if random.bool() {
                 let ty = ty(random);
                 let initial = match ty {
                     Type::String(bound) => Datum::String(bytes(random, usize::from(bound))),
@@ -55,11 +57,27 @@ fn globals(random: &mut fastrand::Rng) -> Vec<Global> {
                 Storage::Scalar { ty, initial }
             } else {
                 let keys = (0..random.usize(1..4)).map(|_| ty(random)).collect();
-                Storage::Array { keys, value: ty(random), entries_max: random.u32(1..5) }
+                let content = if random.u8(0..3) == 0 {
+                    Content::Statistic(statistic(random))
+                } else {
+                    Content::Value(ty(random))
+                };
+                Storage::Array { keys, content, entries_max: random.u32(1..5), wrap: false }
             };
             Global { name: format!("global{index}"), storage }
         })
         .collect()
+}
+
+fn statistic(random: &mut fastrand::Rng) -> Statistic {
+    use Aggregate::{Average, Count, Max, Min, Sum, Variance};
+    let mut aggregates = [Count, Sum, Min, Max, Average, Variance].to_vec();
+    aggregates.retain(|_| random.bool());
+    let linear = Histogram::Linear { low: random.i64(-9..3), high: random.i64(3..70), step: random.i64(1..9) };
+    let mut histograms = [Histogram::Log, linear].to_vec();
+    histograms.retain(|_| random.u8(0..3) == 0);
+    let (aggregates, histograms) = (aggregates.into_iter().collect(), histograms.into_iter().collect());
+    Statistic { aggregates, histograms, variance_shift: random.u8(0..3) * 5 }
 }
 
 /// Mostly small numbers, sometimes the edges of the range.
@@ -346,7 +364,7 @@ impl Generator {
     // Operations
 
     fn operation(&mut self) {
-        match self.random.u8(0..20) {
+        match self.random.u8(0..25) {
             0..=4 => self.arithmetic(),
             5 => {
                 let op = Op::Compare(self.relation(), self.long(), self.long());
@@ -376,6 +394,8 @@ impl Generator {
                 self.push(Op::Point(field), &[ty]);
             }
             12 => self.load(),
+            20..=23 => self.string_function(),
+            24 => self.load_string(),
             13 => self.print(),
             14 if self.random.u8(0..4) == 0 => {
                 self.push(Op::Exit, &[]);
@@ -428,6 +448,50 @@ impl Generator {
         self.push(Op::Load { space, width, address }, &[Type::Long, Type::Long]);
     }
 
+    /// Reads a string from our buffer, or from where nothing is.
+    fn load_string(&mut self) {
+        let offset = self.random.usize(..BUFFER_BYTES - 20);
+        let (space, address) = match self.random.u8(0..4) {
+            0 => (Space::Kernel, 16),
+            _ => (Space::User, self.buffer + offset as u64),
+        };
+        let address = self.push(Op::Long(address as i64), &[Type::Long])[0];
+        self.longs.pop();
+        let bytes_max = self.random.bool().then(|| self.number(-2..20));
+        let ty = Type::String(self.random.u16(0..20));
+        self.push(Op::LoadString { space, address, bytes_max }, &[ty, Type::Long]);
+    }
+
+    fn string_function(&mut self) {
+        use StringFunction::{Byte, Find, Length, Number, Substring};
+        let function = [Byte, Find, Length, Number, Substring][self.random.usize(..5)];
+        let mut arguments = vec![self.string()];
+        match function {
+            Byte => arguments.push(self.position()),
+            Find => arguments.push(self.string()),
+            Number => {
+                let digits: Vec<u8> =
+                    (0..self.random.usize(..9)).map(|_| b"0123789afxX-"[self.random.usize(..12)]).collect();
+                if self.random.bool() {
+                    arguments[0] = self.push(Op::String(digits.into()), &[Type::String(12)])[0];
+                }
+                let base = [0, 8, 10, 16][self.random.usize(..4)];
+                arguments.push(self.push(Op::Long(base), &[Type::Long])[0]);
+            }
+            Substring => arguments.extend([self.position(), self.position()]),
+            _ => {}
+        }
+        let ty = match function {
+            Substring => self.string_type(),
+            _ => Type::Long,
+        };
+        self.push(Op::StringFunction(function, arguments), &[ty]);
+    }
+
+    fn position(&mut self) -> Value {
+        if self.random.bool() { self.number(-1..20) } else { self.long() }
+    }
+
     fn print(&mut self) {
         let arguments: Vec<Value> = (0..self.random.usize(0..5))
             .map(|_| {
@@ -469,7 +533,11 @@ impl Generator {
                     self.push(op, &[]);
                 }
             },
-            Storage::Array { keys, value, .. } => {
+            Storage::Statistic(statistic) => self.statistic(id, &[], &statistic),
+            Storage::Array { keys, content: Content::Statistic(statistic), .. } => {
+                self.statistic(id, &keys, &statistic)
+            }
+            Storage::Array { keys, content: Content::Value(value), .. } => {
                 let keys: Vec<Value> = keys.iter().map(|&ty| self.value(ty)).collect();
                 match self.random.u8(0..6) {
                     0 => self.push(Op::ArrayGet(id, keys), &[value]),
@@ -486,5 +554,34 @@ impl Generator {
                 };
             }
         }
+    }
+
+    fn statistic(&mut self, id: GlobalId, types: &[Type], statistic: &Statistic) {
+        let keys: Vec<Value> = types.iter().map(|&ty| self.value(ty)).collect();
+        let readable: Vec<Aggregate> =
+            statistic.aggregates.iter().copied().filter(|&aggregate| aggregate != Aggregate::Variance).collect();
+        match self.random.u8(0..10) {
+            0 if types.is_empty() => self.push(Op::ArrayClear(id), &[]),
+            0 => self.push(Op::ArrayDelete(id, keys), &[]),
+            1 if !types.is_empty() => self.push(Op::ArrayHas(id, keys), &[Type::Long]),
+            2 | 3 if !readable.is_empty() => {
+                let aggregate = readable[self.random.usize(..readable.len())];
+                self.push(Op::Aggregate(aggregate, id, keys), &[Type::Long, Type::Long])
+            }
+            4 if !statistic.histograms.is_empty() => {
+                let histogram = self.random.usize(..statistic.histograms.len()) as u8;
+                let bucket = if self.random.bool() { self.long() } else { self.number(60..70) };
+                self.push(Op::Bucket(id, keys, histogram, bucket), &[Type::Long])
+            }
+            _ => {
+                let op = Op::Accumulate(id, keys, self.long());
+                self.push(op, &[Type::Long])
+            }
+        };
+    }
+
+    fn number(&mut self, range: std::ops::Range<i64>) -> Value {
+        let number = self.random.i64(range);
+        self.push(Op::Long(number), &[Type::Long])[0]
     }
 }

@@ -52,7 +52,8 @@ fn agree(seed: u64, ir: &Ir, world: &native::World) -> bool {
     let bpf = match compiler::codegen::generate(&optimized, &target(seed)) {
         Ok(bpf) => bpf,
         Err(unsupported) => {
-            let too_large = |refusal| matches!(refusal, compiler::codegen::Refusal::StackTooLarge { .. });
+            use compiler::codegen::Refusal::{NoFeature, StackTooLarge};
+            let too_large = |refusal| matches!(refusal, StackTooLarge { .. } | NoFeature(_, Feature::MayGoto));
             assert!(
                 unsupported.iter().all(|unsupported| too_large(unsupported.refusal.clone())),
                 "seed {seed}: {unsupported:?}\n{ir}"

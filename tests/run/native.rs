@@ -11,7 +11,7 @@ use client::kernel::hash::Hash;
 use shared::abi::event::{Record, decode};
 use shared::abi::map::{GLOBALS, Parameter, SessionState, array_name, scalar_offsets, session};
 use shared::abi::value::{Datum, decode_all};
-use shared::ir::{GlobalId, Ir, MAXNESTING_EXCEEDED, Space, Storage, TaskField};
+use shared::ir::{Content, GlobalId, Ir, MAXNESTING_EXCEEDED, Space, Storage, TaskField};
 
 /// What a program did.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,7 +19,11 @@ pub(crate) struct Effect {
     records: Vec<String>,
     scalars: BTreeMap<GlobalId, Datum>,
     arrays: BTreeMap<GlobalId, Array>,
+    cells: Cells,
 }
+
+/// What statistics have taken in, by their keys; empty ones are left out.
+type Cells = BTreeMap<(GlobalId, Vec<Datum>), Vec<i64>>;
 
 /// The world that programs run in.
 pub(crate) struct World {
@@ -66,7 +70,7 @@ impl World {
             }
             stopped => assert_eq!(stopped, None, "no program runs away"),
         }
-        Effect { records, scalars: world.scalars, arrays: world.arrays }
+        Effect { records, scalars: world.scalars, arrays: world.arrays, cells: world.cells }
     }
 
     /// Runs the first handler's program in the kernel.
@@ -98,7 +102,7 @@ impl World {
             records.push(said(ir, &decode(ir, &bytes).map_err(|error| say("record", &error))?));
         }
         let (scalars, arrays) = self.globals(ir, &globals, &offsets, &ebpf);
-        Ok(Effect { records, scalars, arrays })
+        Ok(Effect { records, scalars, arrays, cells: cells(ir, &ebpf) })
     }
 
     fn globals(
@@ -116,7 +120,8 @@ impl World {
                     let bytes = globals.read(offsets[index].expect("a place"), ty.size()).expect("the scalar");
                     scalars.insert(id, ty.decode(&bytes).expect("a value"));
                 }
-                Storage::Array { keys, value, .. } => {
+                Storage::Statistic(_) | Storage::Array { content: Content::Statistic(_), .. } => {}
+                Storage::Array { keys, content: Content::Value(value), .. } => {
                     let fd = map_fd(ebpf, &array_name(id)).try_clone_to_owned().expect("another descriptor");
                     let entries = Hash::new(fd).and_then(|hash| hash.entries()).expect("the entries");
                     let decode = |(key, datum): (&[u8], &[u8])| {
@@ -128,6 +133,41 @@ impl World {
         }
         (scalars, arrays)
     }
+}
+
+/// What is in the kernel's statistics, all processors together.
+fn cells(ir: &Ir, ebpf: &aya::Ebpf) -> Cells {
+    let mut cells = BTreeMap::new();
+    for (index, global) in ir.globals.iter().enumerate() {
+        let id = GlobalId(index as u16);
+        let (keys, statistic) = match &global.storage {
+            Storage::Statistic(statistic) => (None, statistic),
+            Storage::Array { keys, content: Content::Statistic(statistic), .. } => (Some(keys), statistic),
+            _ => continue,
+        };
+        let fd = map_fd(ebpf, &array_name(id)).try_clone_to_owned().expect("another descriptor");
+        let hash = Hash::new(fd).expect("a map for each processor");
+        let mut add = |keys: Vec<Datum>, bytes: &[u8]| {
+            let words: Vec<i64> = bytes.as_chunks().0.iter().map(|word| i64::from_ne_bytes(*word)).collect();
+            let cell = statistic.merge(words.chunks_exact(statistic.words().total));
+            if cell[0] != 0 {
+                cells.insert((id, keys), cell);
+            }
+        };
+        match keys {
+            None => {
+                let mut bytes = vec![0; hash.values_size()];
+                assert!(hash.lookup(&[0; 4], &mut bytes).expect("the statistic"), "it is always there");
+                add(Vec::new(), &bytes);
+            }
+            Some(types) => {
+                for (key, bytes) in hash.entries().expect("the entries").iter() {
+                    add(decode_all(types, key).expect("keys"), bytes);
+                }
+            }
+        }
+    }
+    cells
 }
 
 /// A record as text: what is an error's format in one IR may be another in an optimized one.
@@ -150,7 +190,10 @@ fn said(ir: &Ir, record: &Record) -> String {
 fn map_fd<'e>(ebpf: &'e aya::Ebpf, name: &str) -> std::os::fd::BorrowedFd<'e> {
     use std::os::fd::AsFd as _;
     match ebpf.map(name).expect("the map") {
-        aya::maps::Map::Array(data) | aya::maps::Map::HashMap(data) => data.fd().as_fd(),
+        aya::maps::Map::Array(data)
+        | aya::maps::Map::HashMap(data)
+        | aya::maps::Map::PerCpuArray(data)
+        | aya::maps::Map::PerCpuHashMap(data) => data.fd().as_fd(),
         _ => panic!("{name} is another kind of map"),
     }
 }

@@ -17,7 +17,7 @@ use client::script;
 use client::submit::address::ServerAddress;
 use client::submit::credentials::{Credentials, client_dirs};
 use client::submit::{self, Answer, Asker, Product, SubmitError};
-use shared::protocol::request::{CompileRequest, Output};
+use shared::protocol::request::{CompileRequest, Output, Text};
 use shared::protocol::response::Progress;
 use shared::protocol::version::PORT;
 use shared::target::{Fact, FactQuery, Target};
@@ -56,9 +56,12 @@ fn run(invocation: &Invocation, look: Look) -> Result<ExitCode, Error> {
     let request = CompileRequest {
         script_name: script.name,
         script: script.text,
+        additions: invocation.additions.iter().map(|text| addition(text)).collect(),
+        library: script::read_library(&invocation.library)?,
         arguments: invocation.arguments.clone(),
         output: invocation.goal.output(),
         guru: invocation.guru,
+        options: invocation.options.clone(),
         target: host.target().clone(),
         facts: Vec::new(),
     };
@@ -79,6 +82,11 @@ fn run(invocation: &Invocation, look: Look) -> Result<ExitCode, Error> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// A script of `-E`.
+fn addition(text: &str) -> Text {
+    Text { name: "<-E>".to_owned(), text: text.to_owned() }
 }
 
 /// The host that the script is for. Only its parse does not depend on what the kernel can do.

@@ -12,7 +12,7 @@ use clap::{ArgAction, CommandFactory, Parser, ValueEnum};
 use shared::artifact::manifest::MANIFEST_VERSION;
 use shared::diagnostic::explain::{self, Page};
 use shared::diagnostic::similar;
-use shared::protocol::request::Output;
+use shared::protocol::request::{Define, Output};
 use shared::protocol::version::ALPN;
 
 use crate::submit::address::ServerAddress;
@@ -45,6 +45,12 @@ pub struct Invocation {
     pub facts: Option<PathBuf>,
     /// `-g`
     pub guru: bool,
+    /// `-E`: scripts that belong to the first.
+    pub additions: Vec<String>,
+    /// `-I`: directories of the user's own libraries.
+    pub library: Vec<PathBuf>,
+    /// `-D`, `--compatible` and what else is for the server.
+    pub options: shared::protocol::request::Options,
     /// `-v`, counted.
     pub verbose: u8,
     /// `-w`
@@ -256,9 +262,49 @@ struct Options {
     #[arg(short)]
     guru: bool,
 
+    /// A script that belongs to the first (may be repeated)
+    #[arg(short = 'E', value_name = "SCRIPT")]
+    additions: Vec<String>,
+
+    /// Find aliases, functions and macros in DIR, too: its *.stp and *.stpm (may be repeated)
+    #[arg(short = 'I', value_name = "DIR")]
+    library: Vec<PathBuf>,
+
+    /// Set a limit, such as MAXMAPENTRIES (may be repeated)
+    #[arg(short = 'D', value_name = "NAME=VALUE", value_parser = stap::define)]
+    defines: Vec<Define>,
+
     /// Hide warnings
     #[arg(short = 'w')]
     hide_warnings: bool,
+
+    /// Take warnings for errors
+    #[arg(short = 'W', conflicts_with = "hide_warnings")]
+    warnings_are_errors: bool,
+
+    /// Follow the rules of this version of SystemTap
+    #[arg(long, value_name = "VERSION", value_parser = stap::version)]
+    compatible: Option<String>,
+
+    /// Warn of what other versions of SystemTap take otherwise
+    #[arg(long)]
+    check_version: bool,
+
+    /// Take target variables that cannot be read for 0, with a warning
+    #[arg(long)]
+    skip_badvars: bool,
+
+    /// Report every error of pass 2, however many there are
+    #[arg(long)]
+    semantic_keep_going: bool,
+
+    /// Survive errors in handlers
+    #[arg(long)]
+    suppress_handler_errors: bool,
+
+    /// Let handlers run for as long as they like (needs -g)
+    #[arg(long, requires = "guru")]
+    suppress_time_limits: bool,
 
     /// Compile on this server, or on those trusted here (may be repeated)
     #[arg(long, value_name = "HOST[:PORT]", num_args = 0..=1, require_equals = true, default_missing_value = "")]
@@ -314,6 +360,9 @@ impl Options {
             arguments,
             server: self.server()?,
             guru: self.guru,
+            additions: std::mem::take(&mut self.additions),
+            library: std::mem::take(&mut self.library),
+            options: self.server_options(),
             verbose: self.verbose,
             hide_warnings: self.hide_warnings,
             color: self.color.unwrap_or_default(),
@@ -333,6 +382,20 @@ impl Options {
         }
         let file = self.words.remove(0);
         Ok(if file == "-" { ScriptSource::Stdin } else { ScriptSource::File(file.into()) })
+    }
+
+    /// What the server is told.
+    fn server_options(&mut self) -> shared::protocol::request::Options {
+        shared::protocol::request::Options {
+            compatible: self.compatible.take(),
+            check_version: self.check_version,
+            warnings_are_errors: self.warnings_are_errors,
+            skip_badvars: self.skip_badvars,
+            keep_going: self.semantic_keep_going,
+            suppress_handler_errors: self.suppress_handler_errors,
+            suppress_time_limits: self.suppress_time_limits,
+            defines: std::mem::take(&mut self.defines),
+        }
     }
 
     /// Whether all five passes are asked for.
@@ -466,6 +529,28 @@ mod tests {
         assert_eq!((got.verbose, got.guru, got.goal), (2, true, Goal::Artifact { module: None }));
         assert_eq!(invocation(&["-p", "2", "a.stp"]).goal, Goal::Text(Output::Elaborated));
         assert_eq!(invocation(&["-wT5", "a.stp"]).goal.output(), Output::Artifact);
+    }
+
+    #[test]
+    fn what_is_for_the_server_is_passed_on() {
+        let got = invocation(&["-I", "lib", "-Iother", "-DMAXMAPENTRIES=7", "-D", "STP_NO_OVERLOAD", "-W", "a.stp"]);
+        assert_eq!(got.library, [PathBuf::from("lib"), PathBuf::from("other")]);
+        let define = |name: &str, value: Option<&str>| Define { name: name.into(), value: value.map(str::to_owned) };
+        assert_eq!(got.options.defines, [define("MAXMAPENTRIES", Some("7")), define("STP_NO_OVERLOAD", None)]);
+        assert!(got.options.warnings_are_errors);
+        let got = invocation(&["-E", "global a", "-E", "global b", "--compatible=4.0", "--check-version", "a.stp"]);
+        assert_eq!(got.additions, ["global a", "global b"]);
+        assert_eq!((got.options.compatible.as_deref(), got.options.check_version), (Some("4.0"), true));
+        let got = invocation(&["-g", "--suppress-time-limits", "--semantic-keep-going", "a.stp"]);
+        assert!(got.options.suppress_time_limits && got.options.keep_going);
+    }
+
+    #[test]
+    fn what_the_server_could_not_take_is_refused() {
+        assert!(refusal(&["-D7", "a.stp"]).contains("-D NAME=VALUE"));
+        assert!(refusal(&["--compatible", "new", "a.stp"]).contains("like 4.0"));
+        assert!(refusal(&["--suppress-time-limits", "a.stp"]).contains("-g"));
+        assert!(refusal(&["-w", "-W", "a.stp"]).contains("cannot be used with"));
     }
 
     #[test]

@@ -1,6 +1,28 @@
-//! Options of stap(1) that `tapwire` does not have: who gives one is told so, and what to do instead where there is a way.
+//! Options of stap(1): what their values look like; and those that `tapwire` does not have: who gives one is told so, and what
+//! to do instead where there is a way.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use shared::protocol::request::Define;
+
+/// `NAME=VALUE`, `NAME`
+pub(super) fn define(text: &str) -> Result<Define, String> {
+    let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value.to_owned())));
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let starts_well = name.bytes().next().is_some_and(|first| is_word(first) && !first.is_ascii_digit());
+    match starts_well && name.bytes().all(is_word) {
+        true => Ok(Define { name: name.to_owned(), value }),
+        false => Err("write -D NAME=VALUE, for example -D MAXMAPENTRIES=10000".to_owned()),
+    }
+}
+
+/// `4.0`
+pub(super) fn version(text: &str) -> Result<String, String> {
+    let is_number = |part: &str| (1..=9).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+    match text.split('.').count() <= 4 && text.split('.').all(is_number) {
+        true => Ok(text.to_owned()),
+        false => Err("a version of SystemTap is written like 4.0".to_owned()),
+    }
+}
 
 /// Adds to a complaint about an unknown option what is known about it.
 pub(super) fn explain(mut error: clap::Error) -> clap::Error {
@@ -43,15 +65,11 @@ const REPLACED: &[(&[&str], &str)] = &[
 
 /// Options whose purpose is not served yet.
 const MISSING: &[&str] = &[
-    "-D",
-    "-E",
     "-F",
     "-G",
-    "-I",
     "-L",
     "-P",
     "-S",
-    "-W",
     "-b",
     "-i",
     "-l",
@@ -60,8 +78,6 @@ const MISSING: &[&str] = &[
     "-t",
     "-u",
     "--build-as",
-    "--check-version",
-    "--compatible",
     "--debug",
     "--dump-functions",
     "--dump-probe-aliases",
@@ -81,10 +97,6 @@ const MISSING: &[&str] = &[
     "--rlimit-nproc",
     "--rlimit-stack",
     "--save-uprobes",
-    "--semantic-keep-going",
-    "--skip-badvars",
-    "--suppress-handler-errors",
-    "--suppress-time-limits",
     "--sysenv",
     "--sysroot",
     "--target-namespaces",
@@ -104,7 +116,7 @@ mod tests {
 
     #[test]
     fn options_of_stap_are_recognised() {
-        for option in ["-DMAXACTION=5", "-I/usr/share", "--monitor=3", "-l"] {
+        for option in ["-Gx=5", "-L", "--monitor=3", "-l"] {
             assert!(refusal(option).contains("option of stap"), "{}", refusal(option));
         }
         assert!(refusal("--runtime=bpf").contains("always compiles to eBPF"));

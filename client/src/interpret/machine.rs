@@ -3,14 +3,15 @@
 use bstr::ByteSlice as _;
 use shared::abi::value::{Datum, Type};
 use shared::ir::{
-    Block, BlockId, End, FormatId, Function, FunctionId, GlobalId, Instruction, Ir, Jump, Location, Op, Storage, Value,
+    Block, BlockId, Content, End, FormatId, Function, FunctionId, GlobalId, Instruction, Ir, Jump, Location, Op, Order,
+    SortBy, Statistic, Storage, Value,
 };
 
 use shared::ir::{MAXACTION_EXCEEDED, MAXNESTING_EXCEEDED};
 use shared::limits::CALL_DEPTH_MAX;
 
 use super::walk::Walk;
-use super::{Bounds, InterpretError, Message, Result, Room, World};
+use super::{Bounds, Entry, InterpretError, Message, Result, Room, World};
 
 /// Steps between two questions whether to go on.
 const STEPS_BETWEEN_INTERRUPTS: u64 = 1 << 12;
@@ -169,6 +170,20 @@ impl<'a> Machine<'a> {
                 let long = Datum::Long(loaded.map_or(0, |raw| width.widen(raw)));
                 return frame.define_all(results, [long, truth(loaded.is_none())]);
             }
+            Op::LoadString { space, address, bytes_max } => {
+                let bound = results.first().map_or(0, |&result| string_bound(frame.function.ty(result)));
+                let wanted = bytes_max.map(|bytes_max| frame.long(bytes_max)).transpose()?;
+                let bytes_max = wanted.map_or(bound, |wanted| usize::try_from(wanted).unwrap_or(0).min(bound));
+                let loaded = self.world.load_string(*space, frame.long(*address)? as u64, bytes_max)?;
+                let faulted = truth(loaded.is_none());
+                return frame.define_all(results, [Datum::String(loaded.unwrap_or_default()), faulted]);
+            }
+            Op::StringFunction(function, arguments) => {
+                let arguments: Vec<Datum> =
+                    arguments.iter().map(|&value| frame.datum(value).cloned()).collect::<Step<_>>()?;
+                let given = function.apply(&arguments);
+                return results.iter().zip(given).try_for_each(|(&result, datum)| frame.define(result, datum));
+            }
             Op::Register(number) => Datum::Long(self.world.register(*number)?),
             Op::Task(field) => self.world.task(*field)?,
             Op::Cpu => Datum::Long(self.world.cpu()),
@@ -184,7 +199,7 @@ impl<'a> Machine<'a> {
             Op::Call(function, arguments) => return self.step_call(frame, *function, arguments, instruction),
             Op::Iterate { array, order, limit } => {
                 let limit = limit.map(|limit| frame.long(limit)).transpose()?;
-                let entries = self.world.array_entries(*array)?;
+                let entries = self.entries(*array, *order)?;
                 self.spend(entries.len() as u64, *location)?;
                 return frame.store(results, Cell::Walk(Walk::open(entries, *order, limit)));
             }
@@ -197,6 +212,9 @@ impl<'a> Machine<'a> {
             | Op::ArrayHas(..)
             | Op::ArrayDelete(..)
             | Op::ArrayClear(_) => return self.step_array(frame, op, results),
+            Op::Accumulate(..) | Op::Aggregate(..) | Op::Bucket(..) | Op::Draw(..) => {
+                return self.step_statistic(frame, op, results);
+            }
         };
         frame.define_all(results, [result])
     }
@@ -211,7 +229,7 @@ impl<'a> Machine<'a> {
             }
             Op::ArrayHas(array, keys) => {
                 let (keys, _) = self.keys(frame, *array, keys)?;
-                frame.define_all(results, [truth(self.world.array_get(*array, &keys)?.is_some())])
+                frame.define_all(results, [truth(self.world.array_has(*array, &keys)?)])
             }
             Op::ArraySet(array, keys, value) => {
                 let (keys, value_type) = self.keys(frame, *array, keys)?;
@@ -230,6 +248,67 @@ impl<'a> Machine<'a> {
             Op::ArrayClear(array) => Ok(self.world.array_clear(*array)?),
             _ => Err(internal("no operation of an array").into()),
         }
+    }
+
+    fn step_statistic(&mut self, frame: &mut Frame<'_>, op: &Op, results: &[Value]) -> Step {
+        let (Op::Accumulate(global, keys, _)
+        | Op::Aggregate(_, global, keys)
+        | Op::Bucket(global, keys, ..)
+        | Op::Draw(global, keys, _)) = op
+        else {
+            return Err(internal("no operation of a statistic").into());
+        };
+        let statistic = self.statistic(*global)?;
+        let (keys, _) = self.keys(frame, *global, keys)?;
+        if let Op::Accumulate(_, _, value) = op {
+            let room = self.world.accumulate(*global, &keys, frame.long(*value)?)?;
+            return frame.define_all(results, [truth(room == Room::Full)]);
+        }
+        let cell = self.world.cell(*global, &keys)?;
+        let buckets = |index: u8| {
+            let histogram = *statistic.histograms.iter().nth(usize::from(index))?;
+            Some((histogram, statistic.buckets(histogram, &cell)?))
+        };
+        match op {
+            Op::Aggregate(aggregate, ..) => {
+                let value = statistic.aggregate(*aggregate, &cell);
+                frame.define_all(results, [Datum::Long(value.unwrap_or(0)), truth(value.is_none())])
+            }
+            Op::Bucket(_, _, index, bucket) => {
+                let (_, buckets) = buckets(*index).ok_or_else(|| internal("no such histogram"))?;
+                let count = usize::try_from(frame.long(*bucket)?).ok().and_then(|bucket| buckets.get(bucket));
+                frame.define_all(results, [Datum::Long(count.copied().unwrap_or(0))])
+            }
+            Op::Draw(_, _, index) => {
+                let (histogram, buckets) = buckets(*index).ok_or_else(|| internal("no such histogram"))?;
+                let text = histogram.draw(buckets);
+                self.world.write(&text)?;
+                frame.define_all(results, [truth(text.is_empty())])
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn statistic(&self, global: GlobalId) -> Step<&'a Statistic> {
+        match self.storage(global) {
+            Some(Storage::Statistic(statistic) | Storage::Array { content: Content::Statistic(statistic), .. }) => {
+                Ok(statistic)
+            }
+            _ => Err(internal("no such statistic").into()),
+        }
+    }
+
+    /// The entries that a walk is to visit. Of statistics the value is what they are sorted by.
+    fn entries(&mut self, array: GlobalId, order: Order) -> Step<Vec<Entry>> {
+        let Some(Storage::Array { content: Content::Statistic(statistic), .. }) = self.storage(array) else {
+            return Ok(self.world.array_entries(array)?);
+        };
+        let value = |cell: Vec<i64>| match order {
+            Order::By { by: SortBy::Aggregate(aggregate), .. } => statistic.aggregate(aggregate, &cell).unwrap_or(0),
+            _ => 0,
+        };
+        let cells = self.world.cells(array)?.into_iter();
+        Ok(cells.map(|(keys, cell)| Entry { keys, value: Datum::Long(value(cell)) }).collect())
     }
 
     fn step_call(
@@ -285,11 +364,14 @@ impl<'a> Machine<'a> {
 
     /// Keys of an array, cut to its types, and the type of its values.
     fn keys(&self, frame: &Frame<'_>, array: GlobalId, keys: &[Value]) -> Step<(Vec<Datum>, Type)> {
-        let Some(Storage::Array { keys: types, value, .. }) = self.storage(array) else {
-            return Err(internal("no such array").into());
+        let (types, value): (&[Type], Type) = match self.storage(array) {
+            Some(Storage::Array { keys, content: Content::Value(value), .. }) => (keys, *value),
+            Some(Storage::Array { keys, content: Content::Statistic(_), .. }) => (keys, Type::Long),
+            Some(Storage::Statistic(_)) => (&[], Type::Long),
+            _ => return Err(internal("no such array").into()),
         };
         let keys = types.iter().zip(keys).map(|(&ty, &key)| Ok(cut(ty, frame.datum(key)?.clone())));
-        Ok((keys.collect::<Step<_>>()?, *value))
+        Ok((keys.collect::<Step<_>>()?, value))
     }
 
     fn scalar(&self, global: GlobalId) -> Step<Type> {
@@ -376,6 +458,13 @@ fn cut(ty: Type, datum: Datum) -> Datum {
             Datum::String(string)
         }
         (_, datum) => datum,
+    }
+}
+
+fn string_bound(ty: Type) -> usize {
+    match ty {
+        Type::String(bytes_max) => usize::from(bytes_max),
+        Type::Long | Type::Iterator => 0,
     }
 }
 

@@ -6,7 +6,9 @@ use bstr::BString;
 use shared::abi::event::Record;
 use shared::abi::map::Parameter;
 use shared::abi::value::Datum;
-use shared::ir::{Clock, FormatId, GlobalId, Ir, Location, PointField, Space, Storage, TaskField, Width};
+use shared::ir::{
+    Clock, Content, FormatId, GlobalId, Ir, Location, PointField, Space, Statistic, Storage, TaskField, Width,
+};
 use shared::probe::ProbePoint;
 
 use super::machine::internal;
@@ -22,7 +24,11 @@ pub struct MemoryWorld {
     pub scalars: BTreeMap<GlobalId, Datum>,
     /// The entries of each array,
     pub arrays: BTreeMap<GlobalId, Array>,
-    /// and how many it can hold.
+    /// what each statistic has taken in, those of arrays by their keys,
+    pub cells: BTreeMap<(GlobalId, Vec<Datum>), Vec<i64>>,
+    /// what is kept of it,
+    pub statistics: BTreeMap<GlobalId, Statistic>,
+    /// and how many entries each array can hold.
     pub entries_max: BTreeMap<GlobalId, usize>,
     /// What is in memory, from each address on. Ranges must not overlap.
     pub memory: BTreeMap<(Space, u64), Vec<u8>>,
@@ -44,6 +50,8 @@ pub struct MemoryWorld {
     pub point_index: usize,
     /// What was printed, raised and exited, in order.
     pub records: Vec<Record>,
+    /// What was drawn, in order: how many records came before, and the text.
+    pub written: Vec<(usize, Vec<u8>)>,
     /// A run-away handler's end, which no record can say.
     pub stopped: Option<(Location, Message)>,
     /// How many more times [`World::is_interrupted`] answers no; forever where it is not given.
@@ -61,9 +69,16 @@ impl MemoryWorld {
                 Storage::Scalar { initial, .. } => {
                     world.scalars.insert(id, initial.clone());
                 }
-                Storage::Array { entries_max, .. } => {
+                Storage::Array { content: Content::Value(_), entries_max, .. } => {
                     world.arrays.insert(id, Array::new());
                     world.entries_max.insert(id, *entries_max as usize);
+                }
+                Storage::Array { content: Content::Statistic(statistic), entries_max, .. } => {
+                    world.statistics.insert(id, statistic.clone());
+                    world.entries_max.insert(id, *entries_max as usize);
+                }
+                Storage::Statistic(statistic) => {
+                    world.statistics.insert(id, statistic.clone());
                 }
             }
         }
@@ -74,11 +89,16 @@ impl MemoryWorld {
     #[must_use]
     pub fn output(&self, ir: &Ir) -> BString {
         let mut out = Vec::new();
-        for record in &self.records {
+        let mut written = self.written.iter().peekable();
+        for (index, record) in self.records.iter().enumerate() {
+            while let Some((_, text)) = written.next_if(|(before, _)| *before <= index) {
+                out.extend_from_slice(text);
+            }
             if let Record::Print { format, arguments } = record {
                 ir.formats[usize::from(format.0)].format.render(arguments, &mut out);
             }
         }
+        written.for_each(|(_, text)| out.extend_from_slice(text));
         out.into()
     }
 
@@ -107,6 +127,13 @@ impl World for MemoryWorld {
         Ok(self.array(array)?.get(keys).cloned())
     }
 
+    fn array_has(&mut self, array: GlobalId, keys: &[Datum]) -> Result<bool> {
+        if self.statistics.contains_key(&array) {
+            return Ok(self.cells.contains_key(&(array, keys.to_vec())));
+        }
+        Ok(self.array(array)?.contains_key(keys))
+    }
+
     fn array_set(&mut self, array: GlobalId, keys: &[Datum], value: Datum) -> Result<Room> {
         let entries_max = self.entries_max.get(&array).copied().unwrap_or(usize::MAX);
         let entries = self.array(array)?;
@@ -123,18 +150,47 @@ impl World for MemoryWorld {
     }
 
     fn array_delete(&mut self, array: GlobalId, keys: &[Datum]) -> Result {
-        self.array(array)?.remove(keys);
+        if self.cells.remove(&(array, keys.to_vec())).is_none() && !self.statistics.contains_key(&array) {
+            self.array(array)?.remove(keys);
+        }
         Ok(())
     }
 
     fn array_clear(&mut self, array: GlobalId) -> Result {
-        self.array(array)?.clear();
-        Ok(())
+        self.cells.retain(|(global, _), _| *global != array);
+        if self.statistics.contains_key(&array) { Ok(()) } else { self.array(array).map(Array::clear) }
     }
 
     fn array_entries(&mut self, array: GlobalId) -> Result<Vec<Entry>> {
         let entries = self.array(array)?.iter();
         Ok(entries.map(|(keys, value)| Entry { keys: keys.clone(), value: value.clone() }).collect())
+    }
+
+    fn accumulate(&mut self, global: GlobalId, keys: &[Datum], value: i64) -> Result<Room> {
+        let statistic = self.statistics.get(&global).ok_or_else(|| internal("no such statistic"))?;
+        let entries = self.cells.keys().filter(|(of, _)| *of == global).count();
+        let has_room = entries < self.entries_max.get(&global).copied().unwrap_or(usize::MAX);
+        let key = (global, keys.to_vec());
+        if !has_room && !self.cells.contains_key(&key) {
+            return Ok(Room::Full);
+        }
+        statistic.add(self.cells.entry(key).or_insert_with(|| statistic.empty()), value);
+        Ok(Room::Found)
+    }
+
+    fn cell(&mut self, global: GlobalId, keys: &[Datum]) -> Result<Vec<i64>> {
+        let statistic = self.statistics.get(&global).ok_or_else(|| internal("no such statistic"))?;
+        Ok(self.cells.get(&(global, keys.to_vec())).cloned().unwrap_or_else(|| statistic.empty()))
+    }
+
+    fn cells(&mut self, array: GlobalId) -> Result<Vec<(Vec<Datum>, Vec<i64>)>> {
+        let cells = self.cells.iter().filter(|((global, _), _)| *global == array);
+        Ok(cells.map(|((_, keys), cell)| (keys.clone(), cell.clone())).collect())
+    }
+
+    fn write(&mut self, text: &[u8]) -> Result {
+        self.written.push((self.records.len(), text.to_vec()));
+        Ok(())
     }
 
     fn load(&mut self, space: Space, width: Width, address: u64) -> Result<Option<u64>> {
@@ -144,6 +200,18 @@ impl World for MemoryWorld {
             bytes.get(offset..offset.checked_add(usize::from(width.bytes))?)
         });
         Ok(bytes.map(|bytes| bytes.iter().rev().fold(0, |raw, &byte| raw << 8 | u64::from(byte))))
+    }
+
+    fn load_string(&mut self, space: Space, address: u64, bytes_max: usize) -> Result<Option<BString>> {
+        let range = self.memory.range(..=(space, address)).next_back();
+        let bytes = range.filter(|((found, _), _)| *found == space).and_then(|((_, start), bytes)| {
+            let rest = bytes.get(usize::try_from(address - start).ok()?..)?;
+            let rest = &rest[..rest.len().min(bytes_max)];
+            let end = rest.iter().position(|&byte| byte == 0);
+            // Memory ends where the range does.
+            (end.is_some() || rest.len() == bytes_max).then(|| BString::from(&rest[..end.unwrap_or(rest.len())]))
+        });
+        Ok(bytes)
     }
 
     fn register(&mut self, number: u8) -> Result<i64> {

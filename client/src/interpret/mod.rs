@@ -45,6 +45,12 @@ pub trait World {
     /// When the host fails.
     fn array_get(&mut self, array: GlobalId, keys: &[Datum]) -> Result<Option<Datum>>;
 
+    /// Whether there is an entry at a key, of an array of values or of statistics.
+    ///
+    /// # Errors
+    /// When the host fails.
+    fn array_has(&mut self, array: GlobalId, keys: &[Datum]) -> Result<bool>;
+
     /// Sets the value at a key; gives whether there was room.
     ///
     /// # Errors
@@ -64,7 +70,7 @@ pub trait World {
     /// When the host fails.
     fn array_delete(&mut self, array: GlobalId, keys: &[Datum]) -> Result;
 
-    /// Removes every entry.
+    /// Removes every entry of an array, or everything that a statistic has taken in.
     ///
     /// # Errors
     /// When the host fails.
@@ -76,11 +82,41 @@ pub trait World {
     /// When the host fails.
     fn array_entries(&mut self, array: GlobalId) -> Result<Vec<Entry>>;
 
+    /// Takes a value into a statistic; of an array, into that at a key. Gives whether there was room.
+    ///
+    /// # Errors
+    /// When the host fails.
+    fn accumulate(&mut self, global: GlobalId, keys: &[Datum], value: i64) -> Result<Room>;
+
+    /// What a statistic has taken in, on all processors together; an empty cell where there is no entry.
+    ///
+    /// # Errors
+    /// When the host fails.
+    fn cell(&mut self, global: GlobalId, keys: &[Datum]) -> Result<Vec<i64>>;
+
+    /// Every entry of an array of statistics, in the hash's order.
+    ///
+    /// # Errors
+    /// When the host fails.
+    fn cells(&mut self, array: GlobalId) -> Result<Vec<(Vec<Datum>, Vec<i64>)>>;
+
+    /// Prints a text as it is.
+    ///
+    /// # Errors
+    /// When the host fails.
+    fn write(&mut self, text: &[u8]) -> Result;
+
     /// Reads `width.bytes` bytes at an address, in the lower bytes of the result; nothing on a fault.
     ///
     /// # Errors
     /// When the host fails otherwise.
     fn load(&mut self, space: Space, width: Width, address: u64) -> Result<Option<u64>>;
+
+    /// Reads a string at an address, up to a NUL or so many bytes; nothing on a fault.
+    ///
+    /// # Errors
+    /// When the host fails otherwise.
+    fn load_string(&mut self, space: Space, address: u64, bytes_max: usize) -> Result<Option<BString>>;
 
     /// A register of the probed context, by its DWARF number.
     ///

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use shared::abi::value::Datum;
-use shared::ir::Order;
+use shared::ir::{Order, SortBy};
 
 use super::machine::internal;
 use super::{Entry, Result};
@@ -18,10 +18,10 @@ pub(super) struct Walk {
 
 impl Walk {
     pub(super) fn open(mut entries: Vec<Entry>, order: Order, limit: Option<i64>) -> Self {
-        if let Order::By { key, descending } = order {
+        if let Order::By { by, descending } = order {
             // Sorting keeps equal entries as the hash has them.
             entries.sort_by(|a, b| {
-                let ordering = compare(a, b, key.map(usize::from));
+                let ordering = compare(a, b, by);
                 if descending { ordering.reverse() } else { ordering }
             });
         }
@@ -55,9 +55,9 @@ impl Walk {
 }
 
 /// Longs as signed numbers, strings by their bytes.
-fn compare(a: &Entry, b: &Entry, key: Option<usize>) -> Ordering {
-    match key {
-        Some(key) => a.keys.get(key).cmp(&b.keys.get(key)),
-        None => a.value.cmp(&b.value),
+fn compare(a: &Entry, b: &Entry, by: SortBy) -> Ordering {
+    match by {
+        SortBy::Key(key) => a.keys.get(usize::from(key)).cmp(&b.keys.get(usize::from(key))),
+        SortBy::Value | SortBy::Aggregate(_) => a.value.cmp(&b.value),
     }
 }

@@ -33,6 +33,7 @@ fn has(feature: Feature) -> bool {
         Feature::AttachCookie => helper(ProgramType::KProbe, BpfHelper::BPF_FUNC_get_attach_cookie),
         Feature::Snprintf => helper(ProgramType::RawTracePoint, BpfHelper::BPF_FUNC_snprintf),
         Feature::MayGoto => has_may_goto(),
+        Feature::PerCpuLookup => helper(ProgramType::RawTracePoint, BpfHelper::BPF_FUNC_map_lookup_percpu_elem),
         Feature::TaiClock => helper(ProgramType::RawTracePoint, BpfHelper::BPF_FUNC_ktime_get_tai_ns),
     }
 }

@@ -1,16 +1,24 @@
-//! A BPF hash map whose keys and values have sizes that are known only at run time.
+//! A BPF hash map whose keys and values have sizes that are known only at run time, or one that has a value for each
+//! processor.
 
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 
-use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_map_type};
+use aya_obj::generated::bpf_map_type::{
+    self, BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_LRU_HASH, BPF_MAP_TYPE_LRU_PERCPU_HASH, BPF_MAP_TYPE_PERCPU_ARRAY,
+    BPF_MAP_TYPE_PERCPU_HASH,
+};
+use aya_obj::generated::{bpf_attr, bpf_cmd};
 
 use super::bpf::{bpf, map_info, zeroed_attr};
 
 /// Entries that one batch call asks for at first.
 const BATCH_ENTRIES: usize = 1024;
 
-/// A `BPF_MAP_TYPE_HASH`.
+/// Types of maps that have a value for each processor.
+const PER_CPU: [bpf_map_type; 3] = [BPF_MAP_TYPE_PERCPU_HASH, BPF_MAP_TYPE_LRU_PERCPU_HASH, BPF_MAP_TYPE_PERCPU_ARRAY];
+
+/// A map of values by keys, or by their number.
 ///
 /// The sizes are the kernel's answer, not somebody's claim: the kernel writes as many bytes into our buffers.
 #[derive(Debug)]
@@ -18,6 +26,8 @@ pub struct Hash {
     fd: OwnedFd,
     key_size: usize,
     value_size: usize,
+    /// Values at each key: one, or one for each processor.
+    copies: usize,
     entries_max: u32,
 }
 
@@ -37,15 +47,21 @@ impl Hash {
     /// When it is none of this type, or the kernel does not tell.
     pub fn new(fd: OwnedFd) -> io::Result<Self> {
         let info = map_info(fd.as_fd())?;
-        // Only here is a value as many bytes as value_size says: per-CPU maps give one for each processor.
-        if info.type_ != bpf_map_type::BPF_MAP_TYPE_HASH as u32 {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!("a map of type {}, not a hash", info.type_),
-            ));
-        }
+        // Per-CPU maps give a value for each processor that there may ever be.
+        let copies = match info.type_ {
+            ty if [BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_LRU_HASH].iter().any(|&hash| hash as u32 == ty) => 1,
+            ty if PER_CPU.iter().any(|&per_cpu| per_cpu as u32 == ty) => aya::util::nr_cpus()
+                .map_err(|(what, error)| io::Error::new(error.kind(), format!("{what}: {error}")))?,
+            ty => {
+                let message = format!("a map of type {ty}, not a hash");
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+            }
+        };
         let (key_size, value_size) = (info.key_size as usize, info.value_size as usize);
-        Ok(Self { fd, key_size, value_size, entries_max: info.max_entries })
+        if copies > 1 && !value_size.is_multiple_of(8) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("values of {value_size} bytes")));
+        }
+        Ok(Self { fd, key_size, value_size, copies, entries_max: info.max_entries })
     }
 
     /// Bytes of a key.
@@ -60,21 +76,27 @@ impl Hash {
         self.value_size
     }
 
+    /// Bytes of all values at a key: of one, or of one for each processor.
+    #[must_use]
+    pub fn values_size(&self) -> usize {
+        self.value_size * self.copies
+    }
+
     /// How many entries it can hold.
     #[must_use]
     pub fn entries_max(&self) -> u32 {
         self.entries_max
     }
 
-    /// Copies the value at `key` into `value`. Gives whether there is one.
+    /// Copies the values at `key` into `value`. Gives whether there is one.
     ///
     /// # Errors
     /// When a size is wrong, or the kernel refuses.
     pub fn lookup(&self, key: &[u8], value: &mut [u8]) -> io::Result<bool> {
         let mut attr = self.element(key)?;
-        check_size(value.len(), self.value_size)?;
+        check_size(value.len(), self.values_size())?;
         attr.__bindgen_anon_2.__bindgen_anon_1.value = value.as_mut_ptr() as u64;
-        // SAFETY: the kernel reads key_size bytes of key and writes value_size bytes to value; both were checked.
+        // SAFETY: the kernel reads key_size bytes of key and writes as many bytes as all values have to value; both were checked.
         match unsafe { bpf(bpf_cmd::BPF_MAP_LOOKUP_ELEM, &mut attr) } {
             Ok(_) => Ok(true),
             Err(error) if is_missing(&error) => Ok(false),
@@ -88,9 +110,9 @@ impl Hash {
     /// When a size is wrong, or the kernel refuses for another reason.
     pub fn update(&self, key: &[u8], value: &[u8]) -> io::Result<bool> {
         let mut attr = self.element(key)?;
-        check_size(value.len(), self.value_size)?;
+        check_size(value.len(), self.values_size())?;
         attr.__bindgen_anon_2.__bindgen_anon_1.value = value.as_ptr() as u64;
-        // SAFETY: the kernel reads key_size bytes of key and value_size bytes of value; both were checked.
+        // SAFETY: the kernel reads key_size bytes of key and as many bytes as all values have of value; both were checked.
         match unsafe { bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attr) } {
             Ok(_) => Ok(true),
             Err(error) if error.raw_os_error() == Some(libc::E2BIG) => Ok(false),
@@ -137,7 +159,7 @@ impl Hash {
     }
 
     fn batches(&self, cmd: bpf_cmd) -> io::Result<Entries> {
-        let mut entries = Entries { key_size: self.key_size, value_size: self.value_size, ..Entries::default() };
+        let mut entries = Entries { key_size: self.key_size, value_size: self.values_size(), ..Entries::default() };
         let mut capacity = BATCH_ENTRIES;
         // The kernel's cursor: the number of a bucket, or for other types of maps a key.
         let mut cursor = vec![0u8; self.key_size.max(8)];
@@ -145,7 +167,7 @@ impl Hash {
         loop {
             let (keys_end, values_end) = (entries.keys.len(), entries.values.len());
             entries.keys.resize(keys_end + capacity * self.key_size, 0);
-            entries.values.resize(values_end + capacity * self.value_size, 0);
+            entries.values.resize(values_end + capacity * self.values_size(), 0);
             let mut attr = zeroed_attr();
             attr.batch.map_fd = self.fd.as_raw_fd() as u32;
             attr.batch.in_batch = if started { cursor.as_ptr() as u64 } else { 0 };
@@ -162,7 +184,7 @@ impl Hash {
                 Some(_) => 0,
             };
             entries.keys.truncate(keys_end + filled * self.key_size);
-            entries.values.truncate(values_end + filled * self.value_size);
+            entries.values.truncate(values_end + filled * self.values_size());
             match error {
                 None => started = true,
                 Some(libc::ENOENT) => return Ok(entries),

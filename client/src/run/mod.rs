@@ -26,7 +26,7 @@ use console::Console;
 pub use console::error_text;
 use process::{Command, Process};
 use signals::Signals;
-use world::{HostWorld, set_state};
+use world::{Cells, HostWorld, set_state};
 
 mod console;
 
@@ -117,6 +117,7 @@ struct Session<'a> {
     target: Option<Process>,
     parent: Option<Process>,
     exited: bool,
+    cells: Cells,
 }
 
 /// Holds a session. The output is complete when this returns.
@@ -144,6 +145,7 @@ pub fn run(artifact: &VerifiedArtifact, options: &Options, output: Output) -> Re
         target,
         parent,
         exited: false,
+        cells: Cells::new(),
     };
     let outcome = session.hold(artifact);
     session.console.output.flush();
@@ -302,6 +304,7 @@ impl Session<'_> {
             signals: &self.signals,
             firing,
             exited: &mut self.exited,
+            cells: &mut self.cells,
         };
         Ok(interpret(self.ir, self.ir.handlers[firing.handler].function, &mut world, Bounds::of_user_side(self.ir))?)
     }

@@ -1,5 +1,6 @@
 //! The world of a handler that `taprun` runs: the session's maps in the kernel, shared with the probes, and our own process.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::Ordering;
 
@@ -9,7 +10,9 @@ use rustix::thread::{gettid, sched_getcpu};
 use rustix::time::{ClockId, clock_gettime};
 use shared::abi::map::{Parameter, SessionState, session};
 use shared::abi::value::{Datum, Type, decode_all, encode_all};
-use shared::ir::{Clock, FormatId, GlobalId, Ir, Location, PointField, Space, Storage, TaskField, Width};
+use shared::ir::{
+    Clock, Content, FormatId, GlobalId, Ir, Location, PointField, Space, Statistic, Storage, TaskField, Width,
+};
 
 use super::console::Console;
 use super::signals::Signals;
@@ -28,13 +31,26 @@ pub(super) struct HostWorld<'a, 'ir> {
     pub(super) firing: Firing,
     /// Whether `exit()` was called.
     pub(super) exited: &'a mut bool,
+    pub(super) cells: &'a mut Cells,
 }
+
+/// What our own handlers have accumulated, of a statistic or of the one at a key. The cells in the kernel are the probes':
+/// a read and a write from here would lose what they add in between.
+pub(super) type Cells = BTreeMap<(GlobalId, Vec<Datum>), Vec<i64>>;
 
 /// An array in the kernel and the types of what is in it.
 struct Array<'a> {
     hash: &'a Hash,
     keys: &'a [Type],
-    value: Type,
+    content: &'a Content,
+}
+
+/// A statistic in the kernel.
+struct Statistics<'a> {
+    hash: &'a Hash,
+    keys: &'a [Type],
+    statistic: &'a Statistic,
+    entries_max: usize,
 }
 
 /// Sets the word by which probes know whether to do their work.
@@ -57,9 +73,32 @@ impl HostWorld<'_, '_> {
     fn array(&self, array: GlobalId) -> Result<Array<'_>> {
         let index = usize::from(array.0);
         match (self.ir.globals.get(index).map(|global| &global.storage), self.maps.arrays.get(index)) {
-            (Some(Storage::Array { keys, value, .. }), Some(Some(hash))) => Ok(Array { hash, keys, value: *value }),
+            (Some(Storage::Array { keys, content, .. }), Some(Some(hash))) => Ok(Array { hash, keys, content }),
             _ => Err(internal("no such array")),
         }
+    }
+
+    fn statistic(&self, global: GlobalId) -> Result<Statistics<'_>> {
+        let index = usize::from(global.0);
+        let storage = self.ir.globals.get(index).map(|global| &global.storage);
+        let Some(Some(hash)) = self.maps.arrays.get(index) else { return Err(internal("no such statistic")) };
+        match storage {
+            Some(Storage::Array { keys, content: Content::Statistic(statistic), entries_max, .. }) => {
+                Ok(Statistics { hash, keys, statistic, entries_max: *entries_max as usize })
+            }
+            Some(Storage::Statistic(statistic)) => {
+                Ok(Statistics { hash, keys: &[], statistic, entries_max: usize::MAX })
+            }
+            _ => Err(internal("no such statistic")),
+        }
+    }
+
+    /// What probes have accumulated at a key, and what we have.
+    fn merged(&self, global: GlobalId, keys: &[Datum], bytes: &[u8]) -> Result<Vec<i64>> {
+        let statistic = self.statistic(global)?.statistic;
+        let words: Vec<i64> = bytes.as_chunks().0.iter().map(|word| i64::from_ne_bytes(*word)).collect();
+        let ours = self.cells.get(&(global, keys.to_vec())).map(Vec::as_slice);
+        Ok(statistic.merge(words.chunks_exact(statistic.words().total.max(1)).chain(ours)))
     }
 
     fn failed(&self, array: GlobalId, error: io::Error) -> InterpretError {
@@ -89,15 +128,27 @@ impl World for HostWorld<'_, '_> {
     }
 
     fn array_get(&mut self, array: GlobalId, keys: &[Datum]) -> Result<Option<Datum>> {
-        let Array { hash, keys: types, value } = self.array(array)?;
-        let mut bytes = vec![0; value.size()];
+        let Array { hash, keys: types, content } = self.array(array)?;
+        let mut bytes = vec![0; hash.values_size()];
         let found = hash.lookup(&encode_all(types, keys), &mut bytes).map_err(|error| self.failed(array, error))?;
-        Ok(if found { value.decode(&bytes) } else { None })
+        Ok(match content {
+            Content::Value(value) if found => value.decode(&bytes),
+            _ => None,
+        })
+    }
+
+    fn array_has(&mut self, array: GlobalId, keys: &[Datum]) -> Result<bool> {
+        let Array { hash, keys: types, .. } = self.array(array)?;
+        let mut bytes = vec![0; hash.values_size()];
+        let found = hash.lookup(&encode_all(types, keys), &mut bytes).map_err(|error| self.failed(array, error))?;
+        Ok(found || self.cells.contains_key(&(array, keys.to_vec())))
     }
 
     fn array_set(&mut self, array: GlobalId, keys: &[Datum], value: Datum) -> Result<Room> {
-        let Array { hash, keys: types, value: ty } = self.array(array)?;
-        let has_room = hash.update(&encode_all(types, keys), &encode_all(&[ty], &[value]));
+        let Array { hash, keys: types, content: Content::Value(ty) } = self.array(array)? else {
+            return Err(internal("no array of values"));
+        };
+        let has_room = hash.update(&encode_all(types, keys), &encode_all(&[*ty], &[value]));
         let has_room = has_room.map_err(|error| self.failed(array, error))?;
         Ok(if has_room { Room::Found } else { Room::Full })
     }
@@ -111,15 +162,64 @@ impl World for HostWorld<'_, '_> {
 
     fn array_delete(&mut self, array: GlobalId, keys: &[Datum]) -> Result {
         let Array { hash, keys: types, .. } = self.array(array)?;
-        hash.delete(&encode_all(types, keys)).map(|_| ()).map_err(|error| self.failed(array, error))
+        hash.delete(&encode_all(types, keys)).map_err(|error| self.failed(array, error))?;
+        self.cells.remove(&(array, keys.to_vec()));
+        Ok(())
     }
 
     fn array_clear(&mut self, array: GlobalId) -> Result {
-        self.array(array)?.hash.clear().map_err(|error| self.failed(array, error))
+        self.cells.retain(|(global, _), _| *global != array);
+        let cleared = match self.statistic(array) {
+            Ok(Statistics { keys: [], hash, .. }) => hash.update(&[0; 4], &vec![0; hash.values_size()]).map(|_| ()),
+            _ => self.array(array)?.hash.clear(),
+        };
+        cleared.map_err(|error| self.failed(array, error))
+    }
+
+    fn accumulate(&mut self, global: GlobalId, keys: &[Datum], value: i64) -> Result<Room> {
+        let has_entry = keys.is_empty() || self.array_has(global, keys)?;
+        let Statistics { statistic, entries_max, .. } = self.statistic(global)?;
+        let entries = self.cells.keys().filter(|(of, _)| *of == global).count();
+        if !has_entry && entries >= entries_max {
+            return Ok(Room::Full);
+        }
+        let (statistic, key) = (statistic.clone(), (global, keys.to_vec()));
+        statistic.add(self.cells.entry(key).or_insert_with(|| statistic.empty()), value);
+        Ok(Room::Found)
+    }
+
+    fn cell(&mut self, global: GlobalId, keys: &[Datum]) -> Result<Vec<i64>> {
+        let Statistics { hash, keys: types, .. } = self.statistic(global)?;
+        let key = if types.is_empty() { vec![0; 4] } else { encode_all(types, keys) };
+        let mut bytes = vec![0; hash.values_size()];
+        hash.lookup(&key, &mut bytes).map_err(|error| self.failed(global, error))?;
+        self.merged(global, keys, &bytes)
+    }
+
+    fn cells(&mut self, array: GlobalId) -> Result<Vec<(Vec<Datum>, Vec<i64>)>> {
+        let Statistics { hash, keys: types, .. } = self.statistic(array)?;
+        let mut cells = BTreeMap::new();
+        for (key, bytes) in hash.entries().map_err(|error| self.failed(array, error))?.iter() {
+            let keys = decode_all(types, key).ok_or_else(|| internal("a key of another size"))?;
+            let merged = self.merged(array, &keys, bytes)?;
+            cells.insert(keys, merged);
+        }
+        let ours = self.cells.iter().filter(|((global, _), _)| *global == array);
+        ours.for_each(|((_, keys), cell)| {
+            cells.entry(keys.clone()).or_insert_with(|| cell.clone());
+        });
+        Ok(cells.into_iter().collect())
+    }
+
+    fn write(&mut self, text: &[u8]) -> Result {
+        self.console.output.write(text);
+        Ok(())
     }
 
     fn array_entries(&mut self, array: GlobalId) -> Result<Vec<Entry>> {
-        let Array { hash, keys: types, value } = self.array(array)?;
+        let Array { hash, keys: types, content: Content::Value(value) } = self.array(array)? else {
+            return Err(internal("no array of values"));
+        };
         let entries = hash.entries().map_err(|error| self.failed(array, error))?;
         let decoded = entries.iter().map(|(key_bytes, value_bytes)| {
             Some(Entry { keys: decode_all(types, key_bytes)?, value: value.decode(value_bytes)? })
@@ -129,6 +229,10 @@ impl World for HostWorld<'_, '_> {
 
     /// There is no probed process here, and the kernel's memory is out of reach: every read faults.
     fn load(&mut self, _: Space, _: Width, _: u64) -> Result<Option<u64>> {
+        Ok(None)
+    }
+
+    fn load_string(&mut self, _: Space, _: u64, _: usize) -> Result<Option<BString>> {
         Ok(None)
     }
 

@@ -16,7 +16,7 @@ use shared::artifact::manifest::{Claims, Digest, KernelClaim, Manifest};
 use shared::artifact::section::{LICENSE, program_name, program_section};
 use shared::artifact::signature::SignerKey;
 use shared::ir::read::read;
-use shared::ir::{GlobalId, Ir, Storage};
+use shared::ir::{Content, GlobalId, Ir, Storage};
 use shared::trust::Privilege;
 use shared::trust::store::SIGNERS;
 
@@ -163,7 +163,7 @@ pub(crate) fn object(ir: &Ir, programs: Vec<(usize, Program)>, ring_bytes: u32) 
         (GLOBALS.to_owned(), [2, 4, globals_size as u32, 1, 1 << 10, 0, 0]),
     ];
     for (index, global) in ir.globals.iter().enumerate() {
-        if let Storage::Array { keys, value, entries_max } = &global.storage {
+        if let Storage::Array { keys, content: Content::Value(value), entries_max, .. } = &global.storage {
             let def = [1, key_size(keys) as u32, value.size() as u32, *entries_max, 0, 0, 0];
             maps.push((array_name(GlobalId(index as u16)), def));
         }

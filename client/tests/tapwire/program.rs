@@ -50,7 +50,9 @@ fn mistakes_on_the_command_line() {
     let mistakes: &[&[&str]] = &[
         &[],
         &["--use-sever=farm", "a.stp"],
-        &["-DMAXACTION=1", "a.stp"],
+        &["-D7", "a.stp"],
+        &["-Gx=1", "a.stp"],
+        &["--compatible=new", "a.stp"],
         &["--runtime=bpf", "a.stp"],
         &["-p6", "a.stp"],
         &["-p3", "--emit=bpf", "a.stp"],
@@ -86,6 +88,7 @@ fn what_stands_in_the_way_before_anybody_is_asked() {
         &["-p1", "missing.stp"][..],
         &["-p1", "probe begin { exit() }"],
         &["-p1", "latin1.stp"],
+        &["-p1", "-I", "missing", "-e", "probe begin {}"],
         &["-p2", "-e", "probe begin {}"],
         &["-p2", "--facts", "bad.toml", "-e", "probe begin {}"],
         &["-p2", "--facts", "missing.toml", "-e", "probe begin {}"],

@@ -7,7 +7,7 @@ use shared::artifact::manifest::{Claims, Digest, KernelClaim, Manifest};
 use shared::artifact::signature::SignerKey;
 use shared::diagnostic::Report;
 use shared::ir::Ir;
-use shared::protocol::request::{CompileRequest, Output};
+use shared::protocol::request::{CompileRequest, Options, Output};
 use shared::protocol::response::{Outcome, Progress, Response, Timing};
 use shared::target::{Architecture, BuildId, Target};
 use shared::trust::Privilege;
@@ -20,9 +20,12 @@ pub(crate) fn request(script: &str) -> CompileRequest {
     CompileRequest {
         script_name: "<input>".to_owned(),
         script: script.to_owned(),
+        additions: Vec::new(),
+        library: Vec::new(),
         arguments: vec!["10".to_owned()],
         output: Output::Parsed,
         guru: false,
+        options: Options::default(),
         target: Target {
             architecture: Architecture::X86_64,
             release: "6.1.0-56-cloud-amd64".to_owned(),

@@ -6,6 +6,8 @@
 
 // The ground that every stage stands on.
 pub mod debuginfo;
+pub mod library;
+pub mod options;
 pub mod source;
 pub mod world;
 
@@ -16,6 +18,8 @@ pub mod program;
 
 // The verbs, in the order a script meets them.
 pub mod parse;
+
+mod reader;
 
 pub mod elaborate;
 
@@ -31,10 +35,12 @@ use shared::artifact::manifest::{Claims, Digest, KernelClaim};
 use shared::diagnostic::{Diagnostic, Label, Note, Report, Severity};
 use shared::ir::Ir;
 use shared::probe::ProbeKind;
-pub use shared::protocol::request::Output;
+pub use shared::protocol::request::{Define, Options, Output, Text};
 use shared::target::{Architecture, BuildId, Fact, FactQuery, Target};
 use shared::trust::Privilege;
 
+use crate::library::{Libraries, Library, LibraryFile};
+use crate::reader::Texts;
 use crate::source::Sources;
 use crate::world::World;
 
@@ -45,12 +51,18 @@ pub struct Request<'a> {
     pub script_name: &'a str,
     /// Its text.
     pub script: &'a str,
+    /// `-E`: scripts that belong to it.
+    pub additions: &'a [Text],
+    /// `-I`: files of the user's own libraries, those of the first directory first.
+    pub library: &'a [Text],
     /// `$1`, `@1` and so on.
     pub arguments: &'a [String],
     /// What the compile shall end in.
     pub output: Output,
     /// `-g`
     pub guru: bool,
+    /// `--compatible` and what else changes the meaning of a script.
+    pub options: &'a Options,
     /// The host.
     pub target: &'a Target,
     /// What the host has answered so far.
@@ -125,21 +137,25 @@ pub struct InternalError {
 /// When a stage breaks its own rules.
 pub fn compile(request: &Request<'_>, world: &dyn World) -> Result<Compilation, InternalError> {
     world.entered(Stage::Parse);
-    let mut sources = Sources::default();
-    let source = sources.add(request.script_name, request.script);
-    let (script, mut diagnostics) =
-        parse::parse(&mut sources, source, &parse_environment(request, &parse::Macros::default()));
-    if has_errors(&diagnostics) {
-        return Ok(Compilation::Refused(sources.report(diagnostics)));
-    }
-    if request.output == Output::Parsed {
-        return Ok(Compilation::Text(script.to_string(), sources.report(diagnostics)));
+    let own = Library::new(request.library.iter().map(library_file).collect());
+    let libraries = Libraries { own: &own, tapset: world.tapset() };
+    let mut texts = Texts::new(parse_environment(request), libraries, request.options.check_version);
+    let (tunables, said) = options::settle(request.options);
+    texts.diagnostics.extend(said);
+    let scripts = user_scripts(request, &mut texts);
+    take_seriously(request.options, &mut texts.diagnostics);
+    if request.output == Output::Parsed || has_errors(&texts.diagnostics) {
+        let text = scripts.iter().map(|script| script.file.to_string()).collect();
+        return Ok(ended(texts.sources, texts.diagnostics, text));
     }
 
     world.entered(Stage::Elaborate);
-    let Request { target, facts, guru, .. } = *request;
-    let elaboration = elaborate::elaborate(&script, &elaborate::Environment { world, target, facts, guru });
+    let Request { target, facts, guru, options, .. } = *request;
+    let environment = elaborate::Environment { world, target, facts, guru, options, tunables, libraries };
+    let elaboration = elaborate::elaborate(scripts, &environment, &mut texts);
+    let Texts { sources, mut diagnostics, .. } = texts;
     diagnostics.extend(elaboration.diagnostics);
+    take_seriously(options, &mut diagnostics);
     if has_errors(&diagnostics) {
         return Ok(Compilation::Refused(sources.report(diagnostics)));
     }
@@ -154,7 +170,7 @@ pub fn compile(request: &Request<'_>, world: &dyn World) -> Result<Compilation, 
     }
     let program = elaboration.program;
     if request.output == Output::Elaborated {
-        return Ok(Compilation::Text(program.to_string(), sources.report(diagnostics)));
+        return Ok(ended(sources, diagnostics, program.to_string()));
     }
 
     world.entered(Stage::Translate);
@@ -197,6 +213,38 @@ pub fn compile(request: &Request<'_>, world: &dyn World) -> Result<Compilation, 
 
 fn verify(ir: &Ir, stage: Stage) -> Result<(), InternalError> {
     shared::ir::verify::verify(ir).map_err(|error| InternalError { stage, message: error.to_string() })
+}
+
+/// The scripts of the user, parsed.
+fn user_scripts<'a>(request: &Request<'a>, texts: &mut Texts<'_>) -> Vec<elaborate::Script<'a>> {
+    let first = [(request.script_name, request.script)];
+    let others = request.additions.iter().map(|text| (text.name.as_str(), text.text.as_str()));
+    let mut scripts = Vec::new();
+    for (name, text) in first.into_iter().chain(others) {
+        let (source, file) = texts.script(name, text);
+        scripts.push(elaborate::Script { name, source, file });
+    }
+    texts.keep_what_all_say("parse/argument-unused", scripts.len());
+    scripts
+}
+
+fn library_file(text: &Text) -> LibraryFile<'_> {
+    LibraryFile { name: &text.name, text: &text.text }
+}
+
+/// The end of a compile whose result is a text.
+fn ended(sources: Sources, diagnostics: Vec<Diagnostic>, text: String) -> Compilation {
+    match has_errors(&diagnostics) {
+        true => Compilation::Refused(sources.report(diagnostics)),
+        false => Compilation::Text(text, sources.report(diagnostics)),
+    }
+}
+
+/// `-W`
+fn take_seriously(options: &Options, diagnostics: &mut [Diagnostic]) {
+    if options.warnings_are_errors {
+        diagnostics.iter_mut().for_each(|diagnostic| diagnostic.severity = Severity::Error);
+    }
 }
 
 fn has_errors(diagnostics: &[Diagnostic]) -> bool {
@@ -245,7 +293,8 @@ fn claims(request: &Request<'_>, elf: &[u8], ir: Ir) -> Claims {
 }
 
 /// What conditionals and arguments of the script are answered from.
-fn parse_environment<'a>(request: &Request<'a>, macros: &'a parse::Macros) -> parse::Environment<'a> {
+fn parse_environment<'a>(request: &Request<'a>) -> parse::Environment<'a> {
+    const NONE: &parse::Macros = &parse::Macros::NONE;
     parse::Environment {
         kernel_release: &request.target.release,
         architecture: match request.target.architecture {
@@ -255,9 +304,9 @@ fn parse_environment<'a>(request: &Request<'a>, macros: &'a parse::Macros) -> pa
         runtime: "kernel",
         privilege: Privilege::Stapdev,
         guru: request.guru,
-        compatible: parse::SYSTEMTAP_VERSION,
+        compatible: request.options.compatible.as_deref().unwrap_or(parse::SYSTEMTAP_VERSION),
         arguments: request.arguments,
-        macros,
+        macros: NONE,
         user_script: true,
     }
 }

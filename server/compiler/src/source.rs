@@ -16,6 +16,8 @@ pub struct Sources {
     /// Of each text, where its lines start.
     lines: Vec<Vec<u32>>,
     expansions: Vec<Expansion>,
+    /// Of a file of a library, the words that led to it.
+    reached: BTreeMap<SourceId, Span>,
 }
 
 /// A macro's body, or a script argument (`$1`), standing where it was called for.
@@ -41,6 +43,12 @@ pub struct LineColumn {
 /// A call is read before what it expands to: of two sources, the one that was called from within the other has the larger id.
 const EXPANSION_FIRST: u32 = 1 << 31;
 
+/// Whether what stands there was expanded from something, and so is not where it is written.
+#[must_use]
+pub fn is_expansion(source: SourceId) -> bool {
+    source.0 >= EXPANSION_FIRST
+}
+
 impl Sources {
     /// Adds a text.
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> SourceId {
@@ -49,6 +57,13 @@ impl Sources {
         self.lines.push(std::iter::once(0).chain(ends.map(|(at, _)| at as u32 + 1)).collect());
         self.texts.push(source);
         SourceId(self.texts.len() as u32 - 1)
+    }
+
+    /// Adds a file of a library, and the words that led to it.
+    pub fn add_reached(&mut self, name: impl Into<String>, text: impl Into<String>, because: Span) -> SourceId {
+        let id = self.add(name, text);
+        self.reached.insert(id, because);
+        id
     }
 
     /// Adds an expansion: what stands in `of`, once more, because of `call`.
@@ -142,7 +157,8 @@ impl Sources {
     pub fn report(&self, mut diagnostics: Vec<Diagnostic>) -> Report {
         diagnostics.sort_by_key(|diagnostic| {
             let span = diagnostic.labels.first().map(|label| label.span);
-            span.map(|span| self.calls(span).last().unwrap_or(span)).map_or((1, None), |span| (0, Some(span)))
+            span.map(|span| self.way(span).last().map_or(span, |label| label.span))
+                .map_or((1, None), |span| (0, Some(span)))
         });
         let mut diagnostics: Vec<Diagnostic> =
             diagnostics.into_iter().map(|diagnostic| self.explain(diagnostic)).collect();
@@ -156,22 +172,43 @@ impl Sources {
         Report { sources, diagnostics }
     }
 
-    /// Puts every label where its text is written; adds a label for each call that led to the first one.
+    /// Puts every label where its text is written; adds labels for the way there from the script, where the first one is in
+    /// something expanded or in a file of a library.
     fn explain(&self, mut diagnostic: Diagnostic) -> Diagnostic {
-        let calls: Vec<Span> = diagnostic.labels.first().map_or(Vec::new(), |label| self.calls(label.span).collect());
-        diagnostic.labels.extend(calls.into_iter().map(|call| {
-            let name = self.text(call);
-            let is_macro = name.as_bytes().get(1).is_some_and(|&byte| byte.is_ascii_alphabetic() || byte == b'_');
-            let text = match is_macro {
-                true => format!("in the expansion of `{name}`"),
-                false => format!("in the script argument that `{name}` stands for"),
-            };
-            Label { span: call, text }
-        }));
+        let way = diagnostic.labels.first().map_or(Vec::new(), |label| self.way(label.span));
+        for label in way {
+            let is_known = diagnostic.labels.iter().any(|known| self.written(known.span) == self.written(label.span));
+            if !is_known {
+                diagnostic.labels.push(label);
+            }
+        }
         for label in &mut diagnostic.labels {
             label.span = self.written(label.span);
         }
         diagnostic
+    }
+
+    /// The words that led to a span, the innermost first.
+    fn way(&self, mut span: Span) -> Vec<Label> {
+        let mut way = Vec::new();
+        loop {
+            if let Some(expansion) = self.expansion(span.source) {
+                span = expansion.call;
+                let name = self.text(span);
+                let is_macro = name.as_bytes().get(1).is_some_and(|&byte| byte.is_ascii_alphabetic() || byte == b'_');
+                let text = match is_macro {
+                    true => format!("in the expansion of `{name}`"),
+                    false => format!("in the script argument that `{name}` stands for"),
+                };
+                way.push(Label { span, text });
+            } else if let Some(&because) = self.reached.get(&span.source) {
+                let text = format!("this leads to {}", self.get(span.source).name);
+                span = because;
+                way.push(Label { span, text });
+            } else {
+                return way;
+            }
+        }
     }
 }
 
@@ -219,6 +256,23 @@ mod tests {
         let report = sources.report(vec![wrong]);
         assert_eq!(report.sources, [sources.get(script).clone(), sources.get(third).clone()]);
         assert_eq!(report.diagnostics[0].labels[0].span, span(SourceId(1), 1, 2));
+    }
+
+    #[test]
+    fn a_report_leads_from_a_library_to_the_script() {
+        let mut sources = Sources::default();
+        let script = sources.add("script", "f()");
+        let first = sources.add_reached("first.stp", "function f() { g() }", span(script, 0, 1));
+        let second = sources.add_reached("second.stp", "function g() { 1 }", span(first, 15, 16));
+        let report = sources.report(vec![Diagnostic::error("parse/test", span(second, 15, 16), "wrong")]);
+        let labels: Vec<(&str, &str)> = report.diagnostics[0]
+            .labels
+            .iter()
+            .map(|label| (report.sources[label.span.source.0 as usize].name.as_str(), label.text.as_str()))
+            .collect();
+        let expected =
+            [("second.stp", ""), ("first.stp", "this leads to second.stp"), ("script", "this leads to first.stp")];
+        assert_eq!(labels, expected);
     }
 
     #[test]

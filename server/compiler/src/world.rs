@@ -3,6 +3,7 @@
 use shared::target::BuildId;
 
 use crate::Stage;
+use crate::library::Library;
 
 /// What the compiler may ask. Asking twice gives the same answer.
 pub trait World {
@@ -14,6 +15,9 @@ pub trait World {
     fn index(&self, _build_id: &BuildId) -> Option<&[u8]> {
         None
     }
+
+    /// The server's own library.
+    fn tapset(&self) -> &Library<'_>;
 
     /// Called when a stage begins, so that whoever has a clock can time it. Changes nothing.
     fn entered(&self, _stage: Stage) {}

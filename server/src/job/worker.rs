@@ -17,6 +17,7 @@ use shared::limits::FRAME_BYTES_MAX;
 use super::assignment::{ANSWER, Answer, Assignment, End, Task, stage_mark};
 use super::fence::{OpenFence, limit};
 use super::index;
+use crate::tapset;
 use crate::world::MappedWorld;
 
 /// [`compiler::compile`], or what a test puts in its place.
@@ -43,6 +44,8 @@ pub fn main(memory_bytes_max: u64, compile: Compile) -> ExitCode {
 fn serve(memory_bytes_max: u64, compile: Compile) -> io::Result<()> {
     limit(memory_bytes_max)?;
     let fence = OpenFence::prepare();
+    // While there is nothing else to do.
+    tapset::library();
     let mut input = Vec::new();
     io::stdin().lock().take(ASSIGNMENT_BYTES_MAX).read_to_end(&mut input)?;
     if input.is_empty() {
@@ -104,9 +107,12 @@ fn request(assignment: &Assignment) -> compiler::Request<'_> {
     compiler::Request {
         script_name: &request.script_name,
         script: &request.script,
+        additions: &request.additions,
+        library: &request.library,
         arguments: &request.arguments,
         output: request.output,
         guru: request.guru,
+        options: &request.options,
         target: &request.target,
         facts: &request.facts,
     }

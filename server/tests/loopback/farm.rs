@@ -13,7 +13,7 @@ use rustls_pki_types::pem::PemObject as _;
 use server::config::Config;
 use server::listener::Server;
 use shared::protocol::frame;
-use shared::protocol::request::{CompileRequest, Output, Request};
+use shared::protocol::request::{CompileRequest, Options, Output, Request};
 use shared::protocol::response::{Outcome, Progress, Response};
 use shared::protocol::version::ALPN;
 use shared::target::{Architecture, BuildId, Target};
@@ -131,9 +131,12 @@ pub(crate) fn request(script: &str) -> CompileRequest {
     CompileRequest {
         script_name: "<input>".to_owned(),
         script: script.to_owned(),
+        additions: Vec::new(),
+        library: Vec::new(),
         arguments: Vec::new(),
         output: Output::Artifact,
         guru: false,
+        options: Options::default(),
         target: Target {
             architecture: Architecture::X86_64,
             release: "6.1.0-test".to_owned(),

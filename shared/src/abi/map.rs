@@ -24,7 +24,7 @@ pub const RODATA: &str = ".rodata";
 /// The symbol of [`Parameters`] in the read-only data.
 pub const PARAMETERS: &str = "parameters";
 
-/// The map that holds an associative array: `array_0` for the first global.
+/// The map that holds an associative array or a statistic: `array_0` for the first global.
 #[must_use]
 pub fn array_name(global: GlobalId) -> String {
     format!("array_{}", global.0)
@@ -70,7 +70,7 @@ pub fn scalar_offsets(globals: &[Global]) -> (Vec<Option<usize>>, usize) {
                 end += ty.size();
                 Some(offset)
             }
-            Storage::Array { .. } => None,
+            Storage::Array { .. } | Storage::Statistic(_) => None,
         })
         .collect();
     (offsets, end)

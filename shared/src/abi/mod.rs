@@ -9,4 +9,6 @@ pub mod event;
 
 pub mod format;
 
+pub mod statistic;
+
 pub mod value;

@@ -18,15 +18,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::abi::format::Format;
 use crate::abi::map::Parameter;
+pub use crate::abi::statistic::{Aggregate, Histogram, Statistic};
 pub use crate::abi::value::{Datum, Type};
 use crate::limits::{ACTIONS_DEFAULT, ERRORS_DEFAULT, NESTING_DEFAULT, SKIPPED_DEFAULT};
 use crate::probe::ProbePoint;
+
+pub use strings::StringFunction;
 
 pub mod verify;
 
 mod names;
 mod print;
 pub mod read;
+mod strings;
 
 /// The operands of an operation, by reference or by mutable reference as the operation is: one list for both.
 macro_rules! for_each_operand {
@@ -62,11 +66,20 @@ macro_rules! for_each_operand {
             | Op::ArrayDelete(_, values)
             | Op::Call(_, values)
             | Op::Print(_, values) => values.into_iter().for_each($visit),
-            Op::ArraySet(_, values, a) | Op::ArrayAdd(_, values, a) => {
+            Op::Aggregate(_, _, values) | Op::Draw(_, values, _) => values.into_iter().for_each($visit),
+            Op::ArraySet(_, values, a)
+            | Op::ArrayAdd(_, values, a)
+            | Op::Accumulate(_, values, a)
+            | Op::Bucket(_, values, _, a) => {
                 values.into_iter().for_each(&mut $visit);
                 $visit(a);
             }
             Op::Iterate { limit, .. } => limit.into_iter().for_each($visit),
+            Op::LoadString { address, bytes_max, .. } => {
+                $visit(address);
+                bytes_max.into_iter().for_each($visit);
+            }
+            Op::StringFunction(_, values) => values.into_iter().for_each($visit),
         }
     };
 }
@@ -168,11 +181,24 @@ pub enum Storage {
     Array {
         /// The types of its keys, one to nine.
         keys: Vec<Type>,
-        /// The type of its values.
-        value: Type,
+        /// What is at each key.
+        content: Content,
         /// How many entries it can hold.
         entries_max: u32,
+        /// Where it is full, an old entry gives way to a new one.
+        wrap: bool,
     },
+    /// A statistic.
+    Statistic(Statistic),
+}
+
+/// What an array holds at each key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Content {
+    /// A value of this type.
+    Value(Type),
+    /// A statistic.
+    Statistic(Statistic),
 }
 
 /// A format and the types of the arguments it is used with.
@@ -311,6 +337,18 @@ pub enum Op {
         /// From where.
         address: Value,
     },
+    /// Reads a string from memory, up to a NUL, cut to the result's bound. Results: the string, empty on a fault; whether it
+    /// faulted.
+    LoadString {
+        /// Whose memory.
+        space: Space,
+        /// From where.
+        address: Value,
+        /// No more than so many bytes, where it is given; 0 or less gives none.
+        bytes_max: Option<Value>,
+    },
+    /// A function of strings. Results: as [`StringFunction::results`] says, strings cut to their bounds.
+    StringFunction(StringFunction, Vec<Value>),
     /// A register of the probed context, by its DWARF number (System V ABI, AMD64 supplement, figure 3.36), as of the moment
     /// the probe fired.
     Register(u8),
@@ -341,8 +379,16 @@ pub enum Op {
     ArrayHas(GlobalId, Vec<Value>),
     /// Removes the entry at a key, if there is one.
     ArrayDelete(GlobalId, Vec<Value>),
-    /// Removes every entry.
+    /// Removes every entry, or everything that a statistic has taken in.
     ArrayClear(GlobalId),
+    /// Takes a long into a statistic; of an array, into that at a key. Result: whether the array was full.
+    Accumulate(GlobalId, Vec<Value>, Value),
+    /// What a statistic comes to. Results: the long, 0 where it is empty; whether it is, and the aggregate has no meaning then.
+    Aggregate(Aggregate, GlobalId, Vec<Value>),
+    /// How many values are in a bucket of a statistic's histogram, by the index of each: 0 where there is no such bucket.
+    Bucket(GlobalId, Vec<Value>, u8, Value),
+    /// Prints a histogram of a statistic, by its index. Result: whether it is empty, and nothing was printed.
+    Draw(GlobalId, Vec<Value>, u8),
     /// Opens a walk over the entries as they are now. Result: an iterator.
     Iterate {
         /// The array.
@@ -479,13 +525,24 @@ pub enum PointField {
 pub enum Order {
     /// As the hash has them.
     Any,
-    /// By one of the keys, or by the value; entries that are equal in it as the hash has them.
+    /// By something about each; entries that are equal in it as the hash has them.
     By {
-        /// The key's index, or the value where there is none.
-        key: Option<u8>,
+        /// By what.
+        by: SortBy,
         /// Largest first.
         descending: bool,
     },
+}
+
+/// What a walk sorts by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum SortBy {
+    /// A key, by its index.
+    Key(u8),
+    /// The value.
+    Value,
+    /// What the entry's statistic comes to.
+    Aggregate(Aggregate),
 }
 
 /// The message of the run-time error that ends a handler after too many statements,
@@ -512,6 +569,17 @@ impl Ir {
             })
             .collect();
         read.into_iter().collect()
+    }
+}
+
+impl Content {
+    /// Bytes that it takes in memory.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Value(value) => value.size(),
+            Self::Statistic(statistic) => statistic.words().total * 8,
+        }
     }
 }
 
@@ -640,6 +708,8 @@ impl Op {
                 | Self::ArrayAdd(..)
                 | Self::ArrayDelete(..)
                 | Self::ArrayClear(_)
+                | Self::Accumulate(..)
+                | Self::Draw(..)
                 | Self::Iterate { .. }
                 | Self::Next(_)
                 | Self::Call(..)

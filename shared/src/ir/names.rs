@@ -1,6 +1,6 @@
 //! How the text form spells each enumerator: one table for printing and for reading.
 
-use super::{BinaryOp, Clock, PointField, Relation, Space, TaskField, UnaryOp};
+use super::{Aggregate, BinaryOp, Clock, PointField, Relation, Space, StringFunction, TaskField, UnaryOp};
 
 macro_rules! names {
     ($($ty:ident { $($variant:ident $name:literal),+ $(,)? })+) => {
@@ -33,6 +33,11 @@ names! {
     }
     Relation {
         Equal "eq", NotEqual "ne", Less "lt", LessEqual "le", Greater "gt", GreaterEqual "ge",
+    }
+    Aggregate { Count "@count", Sum "@sum", Min "@min", Max "@max", Average "@avg", Variance "@variance" }
+    StringFunction {
+        Length "strlen", Byte "stringat", Substring "substr", Find "strpos", Number "strtol", Replace "str_replace",
+        Token "token", Escape "text_str", Quote "string_quoted",
     }
     Space { Kernel "kernel", User "user" }
     TaskField { Pid "pid", Tid "tid", Uid "uid", Gid "gid", Execname "execname" }

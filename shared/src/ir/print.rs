@@ -5,8 +5,8 @@ use std::fmt::{self, Display};
 use bstr::BStr;
 
 use super::{
-    Block, Datum, End, FormatDecl, Function, Global, Handler, Instruction, Ir, Jump, Limits, Location, Op, Order,
-    Storage, Value, Width,
+    Block, Content, Datum, End, FormatDecl, Function, Global, Handler, Histogram, Instruction, Ir, Jump, Limits,
+    Location, Op, Order, SortBy, Statistic, Storage, Value, Width,
 };
 
 impl Display for Ir {
@@ -45,7 +45,32 @@ impl Display for Global {
         write!(f, "{:?} ", self.name)?;
         match &self.storage {
             Storage::Scalar { ty, initial } => write!(f, "{ty} = {initial}"),
-            Storage::Array { keys, value, entries_max } => write!(f, "[{}] {value} {entries_max}", List(keys)),
+            Storage::Statistic(statistic) => statistic.fmt(f),
+            Storage::Array { keys, content, entries_max, wrap } => {
+                write!(f, "[{}] ", List(keys))?;
+                match content {
+                    Content::Value(value) => value.fmt(f)?,
+                    Content::Statistic(statistic) => statistic.fmt(f)?,
+                }
+                write!(f, " {entries_max}{}", if *wrap { " wrap" } else { "" })
+            }
+        }
+    }
+}
+
+impl Display for Statistic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let aggregates: Vec<&str> = self.aggregates.iter().map(|aggregate| aggregate.name()).collect();
+        let histograms: Vec<Histogram> = self.histograms.iter().copied().collect();
+        write!(f, "statistic({}; {}; {})", List(&aggregates), List(&histograms), self.variance_shift)
+    }
+}
+
+impl Display for Histogram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Log => f.write_str("log"),
+            Self::Linear { low, high, step } => write!(f, "linear {low} {high} {step}"),
         }
     }
 }
@@ -161,6 +186,11 @@ impl Display for Op {
             Self::Concat(a, b) => write!(f, "concat {a} {b}"),
             Self::Format(format, arguments) => write!(f, "format f{}({})", format.0, List(arguments)),
             Self::Load { space, width, address } => write!(f, "load {} {width} {address}", space.name()),
+            Self::LoadString { space, address, bytes_max } => {
+                write!(f, "load_string {} {address}", space.name())?;
+                bytes_max.map_or(Ok(()), |bytes_max| write!(f, " {bytes_max}"))
+            }
+            Self::StringFunction(function, arguments) => write!(f, "{}({})", function.name(), List(arguments)),
             Self::Register(number) => write!(f, "register {number}"),
             Self::Task(field) => write!(f, "task {}", field.name()),
             Self::Cpu => f.write_str("cpu"),
@@ -176,6 +206,14 @@ impl Display for Op {
             Self::ArrayHas(array, keys) => write!(f, "array_has g{}({})", array.0, List(keys)),
             Self::ArrayDelete(array, keys) => write!(f, "array_delete g{}({})", array.0, List(keys)),
             Self::ArrayClear(array) => write!(f, "array_clear g{}", array.0),
+            Self::Accumulate(global, keys, value) => write!(f, "accumulate g{}({}) {value}", global.0, List(keys)),
+            Self::Aggregate(aggregate, global, keys) => {
+                write!(f, "aggregate {} g{}({})", aggregate.name(), global.0, List(keys))
+            }
+            Self::Bucket(global, keys, histogram, bucket) => {
+                write!(f, "bucket g{}({}) {histogram} {bucket}", global.0, List(keys))
+            }
+            Self::Draw(global, keys, histogram) => write!(f, "draw g{}({}) {histogram}", global.0, List(keys)),
             Self::Iterate { array, order, limit } => {
                 write!(f, "iterate g{} {order}", array.0)?;
                 limit.map_or(Ok(()), |limit| write!(f, " {limit}"))
@@ -200,11 +238,12 @@ impl Display for Width {
 
 impl Display for Order {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::By { key, descending } = self else { return f.write_str("any") };
+        let Self::By { by, descending } = self else { return f.write_str("any") };
         f.write_str(if *descending { "descending " } else { "ascending " })?;
-        match key {
-            Some(key) => write!(f, "key {key}"),
-            None => f.write_str("value"),
+        match by {
+            SortBy::Key(key) => write!(f, "key {key}"),
+            SortBy::Value => f.write_str("value"),
+            SortBy::Aggregate(aggregate) => f.write_str(aggregate.name()),
         }
     }
 }

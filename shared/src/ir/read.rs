@@ -3,9 +3,9 @@
 use bstr::{BString, ByteVec};
 
 use super::{
-    BinaryOp, Block, BlockId, Clock, Datum, End, FormatDecl, FormatId, Function, FunctionId, Global, GlobalId, Handler,
-    Instruction, Ir, Jump, Limits, Location, Op, Order, PointField, Relation, Space, Storage, TaskField, Type, UnaryOp,
-    Value, Width,
+    Aggregate, BinaryOp, Block, BlockId, Clock, Content, Datum, End, FormatDecl, FormatId, Function, FunctionId,
+    Global, GlobalId, Handler, Histogram, Instruction, Ir, Jump, Limits, Location, Op, Order, PointField, Relation,
+    SortBy, Space, Statistic, Storage, StringFunction, TaskField, Type, UnaryOp, Value, Width,
 };
 use crate::abi::format::Format;
 use crate::abi::map::Parameter;
@@ -264,13 +264,44 @@ impl<'a> Line<'a> {
         let storage = if self.accept("[") {
             let keys = self.list("]", Self::ty)?;
             self.token("]")?;
-            Storage::Array { keys, value: self.ty()?, entries_max: self.integer()? }
+            let content = if self.accept("statistic") {
+                Content::Statistic(self.statistic()?)
+            } else {
+                Content::Value(self.ty()?)
+            };
+            Storage::Array { keys, content, entries_max: self.integer()?, wrap: self.accept("wrap") }
+        } else if self.accept("statistic") {
+            Storage::Statistic(self.statistic()?)
         } else {
             let ty = self.ty()?;
             self.token("=")?;
             Storage::Scalar { ty, initial: self.datum()? }
         };
         Ok(Global { name, storage })
+    }
+
+    fn aggregate(&mut self) -> Result<Aggregate> {
+        self.token("@")?;
+        self.named("an aggregate", |name| Aggregate::named(&format!("@{name}")))
+    }
+
+    /// `(@count, @max; log, linear 0 100 10; 0)`
+    fn statistic(&mut self) -> Result<Statistic> {
+        self.token("(")?;
+        let aggregates = self.list(";", Self::aggregate)?;
+        self.token(";")?;
+        let histograms = self.list(";", |line| {
+            if line.accept("log") {
+                return Ok(Histogram::Log);
+            }
+            line.token("linear")?;
+            Ok(Histogram::Linear { low: line.integer()?, high: line.integer()?, step: line.integer()? })
+        })?;
+        self.token(";")?;
+        let variance_shift = self.integer()?;
+        self.token(")")?;
+        let (aggregates, histograms) = (aggregates.into_iter().collect(), histograms.into_iter().collect());
+        Ok(Statistic { aggregates, histograms, variance_shift })
     }
 
     fn limits(&mut self) -> Result<Limits> {
@@ -399,7 +430,16 @@ impl<'a> Line<'a> {
         if let Some(op) = BinaryOp::named(word) {
             return Ok(Op::Binary(op, self.value()?, self.value()?));
         }
+        if let Some(function) = StringFunction::named(word) {
+            return Ok(Op::StringFunction(function, self.values()?));
+        }
         Ok(match word {
+            "load_string" => {
+                let space = self.named("a space", Space::named)?;
+                let address = self.value()?;
+                let bytes_max = if self.rest.starts_with('v') { Some(self.value()?) } else { None };
+                Op::LoadString { space, address, bytes_max }
+            }
             "long" => Op::Long(self.integer()?),
             "string" => Op::String(self.string()?),
             "compare" => Op::Compare(self.named("a relation", Relation::named)?, self.value()?, self.value()?),
@@ -432,6 +472,16 @@ impl<'a> Line<'a> {
             "array_set" => self.array().and_then(|(array, keys)| Ok(Op::ArraySet(array, keys, self.value()?)))?,
             "array_add" => self.array().and_then(|(array, keys)| Ok(Op::ArrayAdd(array, keys, self.value()?)))?,
             "array_clear" => Op::ArrayClear(GlobalId(self.id('g')?)),
+            "accumulate" => self.array().and_then(|(array, keys)| Ok(Op::Accumulate(array, keys, self.value()?)))?,
+            "aggregate" => {
+                let aggregate = self.aggregate()?;
+                self.array().map(|(array, keys)| Op::Aggregate(aggregate, array, keys))?
+            }
+            "bucket" => {
+                let (array, keys) = self.array()?;
+                Op::Bucket(array, keys, self.integer()?, self.value()?)
+            }
+            "draw" => self.array().and_then(|(array, keys)| Ok(Op::Draw(array, keys, self.integer()?)))?,
             "iterate" => {
                 let array = GlobalId(self.id('g')?);
                 let order = self.order()?;
@@ -461,13 +511,14 @@ impl<'a> Line<'a> {
         if !descending {
             self.token("ascending")?;
         }
-        let key = if self.accept("value") {
-            None
+        let by = if self.accept("value") {
+            SortBy::Value
+        } else if self.accept("key") {
+            SortBy::Key(self.integer()?)
         } else {
-            self.token("key")?;
-            Some(self.integer()?)
+            SortBy::Aggregate(self.aggregate()?)
         };
-        Ok(Order::By { key, descending })
+        Ok(Order::By { by, descending })
     }
 }
 
@@ -522,6 +573,8 @@ limits actions 99 nesting 3 errors 1 skipped 2
 global g0 "n" long = -5
 global g1 "who" string(15) = "a\"b"
 global g2 "reads" [string(15), long] long 2048
+global g3 "sizes" [long] statistic(@count, @max; log, linear -1 10 2; 3) 10 wrap
+global g4 "times" statistic(; ; 0)
 format f0 "%s %d\n" (string(15), long)
 format f1 "division by 0" () near "operator '/'"
 handler h0 u0
@@ -568,6 +621,18 @@ b2():
   v5: long = spend 2
   raise f1() catch b4(v4)
 b3():
+  v10: iterator = iterate g3 ascending @max
+  v11: iterator = iterate g3 descending key 0
+  v12: long = accumulate g3(v0) v0
+  v13: long, v14: long = aggregate @max g3(v0)
+  v15: long = bucket g3(v0) 1 v0
+  v16: long = draw g3(v0) 0
+  v17: long = accumulate g4() v0
+  v18: string(9), v19: long = load_string user v0
+  v20: string(9), v21: long = load_string kernel v0 v0
+  v22: string(4) = substr(v18, v0, v0)
+  v23: string(1), v24: string(2) = token(v18, v22)
+  array_clear g4
   array_clear g2
   set g0 v0
   return
@@ -634,6 +699,9 @@ b0(v0: long):
         refused(("v1: long = register 1", "v0: long = register 1"), "function u0: v0 is defined twice");
         refused(("h1 u1", "h1 u2"), "handler h1: a handler's function takes nothing and returns nothing");
         refused(("h2 u1", "h2 u0"), "handler h2: a handler without registers reads one");
+        refused(("@max g3(v0)", "@min g3(v0)"), "function u1 block b3 instruction 3: an aggregate that is not kept");
+        refused(("g3(v0) 1 v0", "g3(v0) 2 v0"), "function u1 block b3 instruction 4: a histogram that is not kept");
+        refused(("linear -1 10 2", "linear -1 10 0"), "global g3: a histogram from high to low, or without steps");
         refused(
             ("  v7: string(20) = caught", "  v7: string(20) = point name"),
             "function u1 block b2: an error leads to where it is neither caught nor raised again",
@@ -647,7 +715,7 @@ b0(v0: long):
             "function u1 block b4 instruction 1: a branch right behind a call asks whether it raised",
         );
         refused(
-            ("print f0(v7, v8)", "v10: long = add v9 v8"),
+            ("print f0(v7, v8)", "v30: long = add v9 v8"),
             "function u1 block b6 instruction 0: only a branch may ask whether a call raised",
         );
         refused(

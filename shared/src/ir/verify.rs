@@ -16,12 +16,13 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use super::{
-    Block, BlockId, End, FormatId, Function, FunctionId, GlobalId, Handler, Ir, Jump, Op, Order, Storage, Type, Value,
+    Block, BlockId, Content, End, FormatId, Function, FunctionId, GlobalId, Handler, Histogram, Ir, Jump, Op, Order,
+    SortBy, Statistic, Storage, Type, Value,
 };
 use crate::abi::format::ArgumentKind;
 use crate::limits::{
     ARRAY_KEY_BYTES_MAX, ARRAY_KEYS_MAX, BLOCKS_MAX, FUNCTIONS_MAX, GLOBALS_MAX, LimitExceeded, MAP_ENTRIES_MAX,
-    PROBE_POINTS_MAX, STRING_BYTES_MAX, VALUES_MAX,
+    PROBE_POINTS_MAX, STATISTIC_WORDS_MAX, STRING_BYTES_MAX, VALUES_MAX,
 };
 use crate::probe::Executor;
 
@@ -98,8 +99,13 @@ fn verify_storage(place: &str, storage: &Storage) -> Result {
                 || matches!((ty, initial), (Type::String(max), super::Datum::String(s)) if s.len() <= usize::from(*max));
             require(agree, place, "the initial value is not of the global's type")
         }
-        Storage::Array { keys, value, entries_max } => {
-            keys.iter().chain([value]).try_for_each(|&ty| verify_type(place, ty))?;
+        Storage::Statistic(statistic) => verify_statistic(place, statistic),
+        Storage::Array { keys, content, entries_max, .. } => {
+            keys.iter().try_for_each(|&ty| verify_type(place, ty))?;
+            match content {
+                Content::Value(value) => verify_type(place, *value)?,
+                Content::Statistic(statistic) => verify_statistic(place, statistic)?,
+            }
             require(!keys.is_empty(), place, "an array without keys")?;
             check_limit(place, "number of keys", keys.len(), ARRAY_KEYS_MAX)?;
             check_limit(place, "bytes of the keys", crate::abi::map::key_size(keys), ARRAY_KEY_BYTES_MAX)?;
@@ -107,6 +113,15 @@ fn verify_storage(place: &str, storage: &Storage) -> Result {
             check_limit(place, "number of entries", *entries_max as usize, MAP_ENTRIES_MAX as usize)
         }
     }
+}
+
+fn verify_statistic(place: &str, statistic: &Statistic) -> Result {
+    for histogram in &statistic.histograms {
+        let is_right = !matches!(histogram, Histogram::Linear { low, high, step } if *step < 1 || high < low);
+        require(is_right, place, "a histogram from high to low, or without steps")?;
+    }
+    check_limit(place, "words of a statistic", statistic.words().total, STATISTIC_WORDS_MAX)?;
+    check_limit(place, "bits of a shift", usize::from(statistic.variance_shift), 62)
 }
 
 fn verify_handler(ir: &Ir, index: usize, handler: &Handler) -> Result {
@@ -343,10 +358,28 @@ impl FunctionVerifier<'_> {
         }
     }
 
+    /// Keys and values of an array of values.
     fn array(&self, place: &str, global: GlobalId) -> Result<(&[Type], Type)> {
+        match self.entries(place, global)? {
+            (keys, Content::Value(value)) => Ok((keys, *value)),
+            _ => Err(VerifyError { place: place.to_owned(), rule: format!("g{} has no values", global.0) }),
+        }
+    }
+
+    /// Keys and content of any array.
+    fn entries(&self, place: &str, global: GlobalId) -> Result<(&[Type], &Content)> {
         match self.ir.globals.get(usize::from(global.0)).map(|global| &global.storage) {
-            Some(Storage::Array { keys, value, .. }) => Ok((keys, *value)),
+            Some(Storage::Array { keys, content, .. }) => Ok((keys, content)),
             _ => Err(VerifyError { place: place.to_owned(), rule: format!("no array g{}", global.0) }),
+        }
+    }
+
+    /// Keys of an array of statistics, or none of a single one, and what is kept.
+    fn statistic(&self, place: &str, global: GlobalId) -> Result<(&[Type], &Statistic)> {
+        match self.ir.globals.get(usize::from(global.0)).map(|global| &global.storage) {
+            Some(Storage::Array { keys, content: Content::Statistic(statistic), .. }) => Ok((keys, statistic)),
+            Some(Storage::Statistic(statistic)) => Ok((&[], statistic)),
+            _ => Err(VerifyError { place: place.to_owned(), rule: format!("no statistic g{}", global.0) }),
         }
     }
 
@@ -391,6 +424,15 @@ impl FunctionVerifier<'_> {
                 require(matches!(width.bytes, 1 | 2 | 4 | 8), place, "a load of 1, 2, 4 or 8 bytes is expected")?;
                 self.expect(place, &[*address], &[Type::Long])?;
                 results_are(&[Type::Long; 2])
+            }
+            Op::LoadString { address, bytes_max, .. } => {
+                self.expect(place, &[*address], &[Type::Long])?;
+                bytes_max.iter().try_for_each(|bytes_max| self.expect(place, &[*bytes_max], &[Type::Long]))?;
+                results_are(&[string, Type::Long])
+            }
+            Op::StringFunction(function, arguments) => {
+                self.expect(place, arguments, function.parameters())?;
+                results_are(function.results())
             }
             Op::Task(field) => results_are(&[field.ty()]),
             Op::Point(_) => results_are(&[string]),
@@ -439,21 +481,49 @@ impl FunctionVerifier<'_> {
                 results_are(&[Type::Long; 2])
             }
             Op::ArrayHas(array, keys) => {
-                self.expect(place, keys, self.array(place, *array)?.0)?;
+                self.expect(place, keys, self.entries(place, *array)?.0)?;
                 results_are(&[Type::Long])
             }
             Op::ArrayDelete(array, keys) => {
-                self.expect(place, keys, self.array(place, *array)?.0)?;
+                self.expect(place, keys, self.entries(place, *array)?.0)?;
                 results_are(&[])
             }
-            Op::ArrayClear(array) => self.array(place, *array).and_then(|_| results_are(&[])),
+            Op::ArrayClear(array) => {
+                let is_right = self.entries(place, *array).is_ok() || self.statistic(place, *array).is_ok();
+                require(is_right, place, format_args!("nothing to clear in g{}", array.0))?;
+                results_are(&[])
+            }
+            Op::Accumulate(global, keys, value) => {
+                self.expect(place, keys, self.statistic(place, *global)?.0)?;
+                self.expect(place, &[*value], &[Type::Long])?;
+                results_are(&[Type::Long])
+            }
+            Op::Aggregate(aggregate, global, keys) => {
+                let (key_types, statistic) = self.statistic(place, *global)?;
+                self.expect(place, keys, key_types)?;
+                require(statistic.aggregates.contains(aggregate), place, "an aggregate that is not kept")?;
+                results_are(&[Type::Long; 2])
+            }
+            Op::Bucket(global, keys, histogram, bucket) => {
+                self.verify_histogram(place, *global, keys, *histogram)?;
+                self.expect(place, &[*bucket], &[Type::Long])?;
+                results_are(&[Type::Long])
+            }
+            Op::Draw(global, keys, histogram) => {
+                self.verify_histogram(place, *global, keys, *histogram)?;
+                results_are(&[Type::Long])
+            }
             Op::Iterate { array, order, limit } => {
-                let (key_types, _) = self.array(place, *array)?;
-                let key = match order {
-                    Order::By { key: Some(key), .. } => usize::from(*key),
-                    Order::Any | Order::By { key: None, .. } => 0,
+                let (key_types, content) = self.entries(place, *array)?;
+                let is_there = match (order, content) {
+                    (Order::Any, _) | (Order::By { by: SortBy::Value, .. }, Content::Value(_)) => true,
+                    (Order::By { by: SortBy::Key(key), .. }, _) => usize::from(*key) < key_types.len(),
+                    (Order::By { by: SortBy::Aggregate(aggregate), .. }, Content::Statistic(statistic)) => {
+                        statistic.aggregates.contains(aggregate)
+                    }
+                    _ => false,
                 };
-                require(key < key_types.len(), place, format_args!("no key {key} to sort by"))?;
+                require(is_there, place, "nothing like that to sort by")?;
                 limit.iter().try_for_each(|limit| self.expect(place, &[*limit], &[Type::Long]))?;
                 results_are(&[Type::Iterator])
             }
@@ -462,18 +532,24 @@ impl FunctionVerifier<'_> {
                 results_are(&[Type::Long])
             }
             Op::Key(iterator, index) => {
-                let (key_types, _) = self.iterated(place, *iterator)?;
+                let (key_types, _) = self.entries(place, self.iterated(place, *iterator)?)?;
                 let ty = key_types.get(usize::from(*index)).copied();
                 require(ty.is_some(), place, format_args!("no key {index}"))?;
                 results_are(&ty.into_iter().collect::<Vec<_>>())
             }
-            Op::Entry(iterator) => results_are(&[self.iterated(place, *iterator)?.1]),
+            Op::Entry(iterator) => results_are(&[self.array(place, self.iterated(place, *iterator)?)?.1]),
             _ => Ok(()),
         }
     }
 
-    /// Keys and value of the array that an iterator walks over.
-    fn iterated(&self, place: &str, iterator: Value) -> Result<(&[Type], Type)> {
+    fn verify_histogram(&self, place: &str, global: GlobalId, keys: &[Value], histogram: u8) -> Result {
+        let (key_types, statistic) = self.statistic(place, global)?;
+        require(usize::from(histogram) < statistic.histograms.len(), place, "a histogram that is not kept")?;
+        self.expect(place, keys, key_types)
+    }
+
+    /// The array that an iterator walks over.
+    fn iterated(&self, place: &str, iterator: Value) -> Result<GlobalId> {
         self.expect(place, &[iterator], &[Type::Iterator])?;
         let instructions = self.function.blocks.iter().flat_map(|block| &block.instructions);
         let array = instructions.into_iter().find_map(|instruction| match instruction.op {
@@ -481,7 +557,7 @@ impl FunctionVerifier<'_> {
             _ => None,
         });
         match array {
-            Some(array) => self.array(place, array),
+            Some(array) => Ok(array),
             None => Err(VerifyError { place: place.to_owned(), rule: format!("{iterator} walks over no array") }),
         }
     }

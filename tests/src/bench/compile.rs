@@ -3,12 +3,12 @@
 //! `stap -p4 --runtime=bpf` where that is installed.
 
 use std::os::unix::fs::symlink;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
-use super::Figure;
+use super::{Figure, served, timed};
 use crate::client::Client;
 use crate::packages::{self, Unpacked};
 use crate::tapwired::{Debuginfo, Tapwired};
@@ -84,31 +84,12 @@ impl Figures {
     }
 
     pub(super) fn take(&mut self, client: &Client, server: &Tapwired, script: &str) -> Result<()> {
-        let served = durations(&server.log()).len();
-        self.whole.rounds.push(compile(client, server, script)?);
-        let began = Instant::now();
-        loop {
-            // The server writes the line after it has answered.
-            if let Some(&duration) = durations(&server.log()).get(served) {
-                self.at_server.rounds.push(duration);
-                return Ok(());
-            }
-            ensure!(began.elapsed() < Duration::from_secs(10), "tapwired logs no request:\n{}", server.log());
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        client.meet(server)?;
+        let (at_server, whole) = served(server, client.tapwire(server).args(["-p4", "-m", "bench", "-e", script]))?;
+        self.at_server.rounds.push(at_server);
+        self.whole.rounds.push(whole);
+        Ok(())
     }
-}
-
-fn compile(client: &Client, server: &Tapwired, script: &str) -> Result<Duration> {
-    client.meet(server)?;
-    timed(client.tapwire(server).args(["-p4", "-m", "bench", "-e", script]))
-}
-
-/// How long each request took, by the server's log.
-fn durations(log: &str) -> Vec<Duration> {
-    let digits = |rest: &str| rest.chars().take_while(char::is_ascii_digit).collect::<String>();
-    let found = log.split("duration_us=").skip(1).map(digits);
-    found.filter_map(|digits| digits.parse().ok().map(Duration::from_micros)).collect()
 }
 
 /// `stap`, and what it wants to find of a kernel: its build directory, of which it reads a few files.
@@ -146,11 +127,4 @@ fn makefile(release: &str) -> String {
     let mut numbers = release.split(['.', '-']);
     let mut number = || numbers.next().unwrap_or("0");
     format!("VERSION = {}\nPATCHLEVEL = {}\nSUBLEVEL = {}\n", number(), number(), number())
-}
-
-/// How long a command takes that must not fail.
-fn timed(command: &mut Command) -> Result<Duration> {
-    let began = Instant::now();
-    process::output(command.stdin(Stdio::null()))?;
-    Ok(began.elapsed())
 }

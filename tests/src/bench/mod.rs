@@ -5,11 +5,16 @@
 
 pub mod compile;
 pub mod debuginfo;
+pub mod script;
 
 use std::fmt;
-use std::time::Duration;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+
+use crate::process;
+use crate::tapwired::Tapwired;
 
 /// A bench, by the name it is asked for.
 #[derive(Clone, Copy)]
@@ -30,6 +35,7 @@ pub const BENCHES: &[Bench] = &[
         about: "a kernel never seen, its index, and what the server keeps of three",
         run: debuginfo::run,
     },
+    Bench { name: "script", about: "long scripts through passes 1 and 2: the cost of a line", run: script::run },
 ];
 
 /// One line of a bench's report.
@@ -85,6 +91,35 @@ impl fmt::Display for Figure {
         }
         Ok(())
     }
+}
+
+/// How long a command takes that must not fail.
+fn timed(command: &mut Command) -> Result<Duration> {
+    let began = Instant::now();
+    process::output(command.stdin(Stdio::null()))?;
+    Ok(began.elapsed())
+}
+
+/// How long `command`, which sends one request to `server`, takes there and altogether.
+fn served(server: &Tapwired, command: &mut Command) -> Result<(Duration, Duration)> {
+    let served = durations(&server.log()).len();
+    let whole = timed(command)?;
+    let began = Instant::now();
+    loop {
+        // The server writes the line after it has answered.
+        if let Some(&at_server) = durations(&server.log()).get(served) {
+            return Ok((at_server, whole));
+        }
+        ensure!(began.elapsed() < Duration::from_secs(10), "tapwired logs no request:\n{}", server.log());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// How long each request took, by the server's log.
+fn durations(log: &str) -> Vec<Duration> {
+    let digits = |rest: &str| rest.chars().take_while(char::is_ascii_digit).collect::<String>();
+    let found = log.split("duration_us=").skip(1).map(digits);
+    found.filter_map(|digits| digits.parse().ok().map(Duration::from_micros)).collect()
 }
 
 #[cfg(test)]

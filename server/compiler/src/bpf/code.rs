@@ -88,7 +88,10 @@ pub mod map {
     #![allow(missing_docs)]
     pub const HASH: u32 = 1;
     pub const ARRAY: u32 = 2;
+    pub const PERCPU_HASH: u32 = 5;
     pub const PERCPU_ARRAY: u32 = 6;
+    pub const LRU_HASH: u32 = 9;
+    pub const LRU_PERCPU_HASH: u32 = 10;
     pub const RINGBUF: u32 = 27;
     pub const F_MMAPABLE: u32 = 1 << 10;
     pub const UPDATE_ANY: i64 = 0;
@@ -113,10 +116,13 @@ pub enum Helper {
     GetCurrentComm = 16,
     ProbeReadUser = 112,
     ProbeReadKernel = 113,
+    ProbeReadUserStr = 114,
+    ProbeReadKernelStr = 115,
     RingbufReserve = 131,
     RingbufSubmit = 132,
     Snprintf = 165,
     GetAttachCookie = 174,
+    MapLookupPercpuElem = 195,
     KtimeGetTaiNs = 208,
 }
 
@@ -174,7 +180,7 @@ impl Size {
 }
 
 impl Helper {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 17] = [
         Self::MapLookupElem,
         Self::MapUpdateElem,
         Self::MapDeleteElem,
@@ -184,10 +190,13 @@ impl Helper {
         Self::GetCurrentComm,
         Self::ProbeReadUser,
         Self::ProbeReadKernel,
+        Self::ProbeReadUserStr,
+        Self::ProbeReadKernelStr,
         Self::RingbufReserve,
         Self::RingbufSubmit,
         Self::Snprintf,
         Self::GetAttachCookie,
+        Self::MapLookupPercpuElem,
         Self::KtimeGetTaiNs,
     ];
 
@@ -210,10 +219,13 @@ impl Helper {
             Self::GetCurrentComm => "get_current_comm",
             Self::ProbeReadUser => "probe_read_user",
             Self::ProbeReadKernel => "probe_read_kernel",
+            Self::ProbeReadUserStr => "probe_read_user_str",
+            Self::ProbeReadKernelStr => "probe_read_kernel_str",
             Self::RingbufReserve => "ringbuf_reserve",
             Self::RingbufSubmit => "ringbuf_submit",
             Self::Snprintf => "snprintf",
             Self::GetAttachCookie => "get_attach_cookie",
+            Self::MapLookupPercpuElem => "map_lookup_percpu_elem",
             Self::KtimeGetTaiNs => "ktime_get_tai_ns",
         }
     }

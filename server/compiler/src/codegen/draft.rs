@@ -16,6 +16,8 @@ pub(super) struct Draft {
     pub(super) slots: Vec<SlotDef>,
     pub(super) register_count: usize,
     pub(super) placement: Placement,
+    /// Whether there are slots that cannot lie on the stack.
+    pub(super) needs_scratch: bool,
     /// Bytes of scratch memory that slots take.
     pub(super) scratch_size: usize,
     /// Slots that only the operation at hand needs, and those that earlier operations needed.
@@ -152,6 +154,16 @@ impl Draft {
         }
         self.blocks = blocks;
         self
+    }
+
+    /// A slot in scratch memory, whatever its size: words can be read at each of its bytes, on the stack only at multiples of
+    /// eight.
+    pub(super) fn new_scratch_slot(&mut self, size: usize) -> Slot {
+        self.needs_scratch = true;
+        let size = size.next_multiple_of(8);
+        self.slots.push(SlotDef { size, scratch: Some(self.scratch_size) });
+        self.scratch_size += size;
+        Slot(self.slots.len() - 1)
     }
 
     /// A slot on the stack, whatever its size: what the verifier is to keep track of.

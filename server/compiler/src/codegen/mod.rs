@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 
 use shared::abi::map::{SCRATCH_LEVELS, key_size, scalar_offsets};
 use shared::artifact::section::{program_name, program_section};
-use shared::ir::{GlobalId, Ir, Location, Storage};
+use shared::ir::{Content, GlobalId, Ir, Location, Storage};
 use shared::limits::{RING_BYTES_DEFAULT, SCRATCH_BYTES_MAX};
 use shared::target::{Feature, Target};
 
@@ -107,6 +107,9 @@ fn program(
     // What does not fit the stack goes to scratch memory, the largest things first.
     for placement in [Placement::Stack, Placement::Below(SCRATCH_BYTES_MIN), Placement::Below(8)] {
         let draft = select::select(ir, target, handler, rodata, placement)?;
+        if draft.needs_scratch && placement == Placement::Stack {
+            continue;
+        }
         if draft.scratch_size > SCRATCH_BYTES_MAX {
             let (bytes, bytes_max) = (draft.scratch_size, SCRATCH_BYTES_MAX);
             return Err(nowhere(Refusal::StackTooLarge { bytes, bytes_max }));
@@ -153,18 +156,28 @@ fn maps(ir: &Ir, scratch_size: usize) -> Vec<MapDef> {
         });
     }
     for (index, global) in ir.globals.iter().enumerate() {
-        if let Storage::Array { keys, value, entries_max } = &global.storage {
-            maps.push(MapDef {
-                map: Map::Array(GlobalId(index as u16)),
-                ty: map::HASH,
-                key_size: key_size(keys) as u32,
-                value_size: value.size() as u32,
-                entries_max: *entries_max,
-                flags: 0,
-            });
-        }
+        maps.extend(array(GlobalId(index as u16), &global.storage));
     }
     maps
+}
+
+/// The map of an array or a statistic.
+fn array(id: GlobalId, storage: &Storage) -> Option<MapDef> {
+    let (ty, key_size, value_size, entries_max) = match storage {
+        Storage::Scalar { .. } => return None,
+        Storage::Statistic(statistic) => (map::PERCPU_ARRAY, 4, statistic.words().total * 8, 1),
+        Storage::Array { keys, content, entries_max, wrap } => {
+            let ty = match (content, wrap) {
+                (Content::Value(_), false) => map::HASH,
+                (Content::Value(_), true) => map::LRU_HASH,
+                (Content::Statistic(_), false) => map::PERCPU_HASH,
+                (Content::Statistic(_), true) => map::LRU_PERCPU_HASH,
+            };
+            (ty, key_size(keys), content.size(), *entries_max)
+        }
+    };
+    let (key_size, value_size) = (key_size as u32, value_size as u32);
+    Some(MapDef { map: Map::Array(id), ty, key_size, value_size, entries_max, flags: 0 })
 }
 
 /// What a target must be able to do for a session to run at all, and cannot.

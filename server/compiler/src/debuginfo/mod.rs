@@ -488,6 +488,14 @@ impl<'a> Debuginfo<'a> {
         self.ask(|dwarf| dwarf.global_variable(name, file))
     }
 
+    /// How far a link-time address of the kernel lies from `_stext`, from which it is counted where that is loaded.
+    ///
+    /// # Errors
+    /// When it lies before, as variables that each processor has do, or when the debuginfo is damaged.
+    pub fn offset_from_stext(&self, address: u64) -> Result<u64, DebuginfoError> {
+        self.ask(|dwarf| dwarf.offset_from_stext(address))
+    }
+
     /// What `@enum("NAME")` is: an enumerator, of whichever enumeration at the top level of a unit has it first.
     ///
     /// # Errors

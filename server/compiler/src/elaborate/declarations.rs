@@ -1,18 +1,26 @@
-//! What a script declares: globals, functions, probes. Functions that no probe reaches are left out.
+//! What a script declares, once all that it reaches is known: globals, functions, probes, by the names by which bodies call
+//! them.
 
 use std::collections::BTreeMap;
 
-use shared::diagnostic::{Diagnostic, Span, similar};
+use shared::diagnostic::{Diagnostic, Span};
 
+use super::derive::Derived;
+use super::private::as_written;
+use super::reach::Reach;
 use super::{Log, intrinsic, uses};
-use crate::ast::{Block, FunctionDecl, GlobalDecl, Item, Name, Probe, Stapfile};
+use crate::ast::{FunctionDecl, GlobalDecl};
+use crate::options::Tunables;
 
 /// The declarations of a script.
 pub(super) struct Declarations<'a> {
     pub(super) globals: Vec<GlobalInfo<'a>>,
     /// The functions that some probe reaches, callers before callees.
     pub(super) functions: Vec<&'a FunctionDecl>,
-    pub(super) probes: Vec<&'a Probe>,
+    /// The probes, with their aliases expanded and their places found.
+    pub(super) probes: Vec<&'a Derived>,
+    /// The sizes of what names none.
+    pub(super) tunables: Tunables,
     global_indices: BTreeMap<&'a str, usize>,
     /// By name and number of parameters.
     function_indices: BTreeMap<&'a str, BTreeMap<usize, Vec<usize>>>,
@@ -36,78 +44,52 @@ pub(super) enum Callee<'d> {
 }
 
 impl<'a> Declarations<'a> {
-    pub(super) fn collect(script: &'a Stapfile, log: &mut Log) -> Self {
+    pub(super) fn collect(reach: &'a Reach<'_>, probes: &'a [Derived], tunables: Tunables, log: &mut Log) -> Self {
         let mut this = Self {
             globals: Vec::new(),
             functions: Vec::new(),
-            probes: Vec::new(),
+            probes: probes.iter().collect(),
+            tunables,
             global_indices: BTreeMap::new(),
             function_indices: BTreeMap::new(),
         };
-        let mut functions: BTreeMap<(&str, usize), &FunctionDecl> = BTreeMap::new();
-        for item in &script.items {
-            match item {
-                Item::Probe(probe) => this.probes.push(probe),
-                Item::Global(global) => this.add_global(global, log),
-                Item::Function(function) => {
-                    let key = (function.name.text.as_str(), function.parameters.len());
-                    if let Some(first) = functions.get(&key) {
-                        log.report(duplicate("function", &function.name, first.name.span));
-                    } else {
-                        functions.insert(key, function);
-                    }
-                }
-                Item::Alias(alias) => {
-                    let message = "probe aliases are not supported by this version";
-                    log.report(Diagnostic::error("elaborate/not-supported", alias.span, message));
-                }
-            }
+        for declaration in &reach.globals {
+            this.global_indices.insert(&declaration.name.text, this.globals.len());
+            this.globals.push(GlobalInfo { declaration, key_count: 0 });
         }
-        this.reach(&functions, log);
+        this.add_functions(reach);
         this.find_arrays(log);
         this
     }
 
-    fn add_global(&mut self, global: &'a GlobalDecl, log: &mut Log) {
-        if let Some(&first) = self.global_indices.get(global.name.text.as_str()) {
-            log.report(duplicate("global", &global.name, self.globals[first].declaration.name.span));
-            return;
+    fn add_functions(&mut self, reach: &'a Reach<'_>) {
+        let mut indices = BTreeMap::new();
+        let in_turn: Vec<_> = reach.called().map(|(name, count)| (name, count, reach.overloads(name, count))).collect();
+        let mut has_turn = vec![false; reach.functions.len()];
+        in_turn.iter().flat_map(|(.., overloads)| overloads).for_each(|&index| has_turn[index] = true);
+        for &index in reach.reached().iter().filter(|&&index| has_turn[index]) {
+            indices.insert(index, self.functions.len());
+            self.functions.push(&reach.functions[index].declaration);
         }
-        self.global_indices.insert(&global.name.text, self.globals.len());
-        self.globals.push(GlobalInfo { declaration: global, key_count: 0 });
-    }
-
-    /// Finds the functions that the probes reach.
-    fn reach(&mut self, functions: &BTreeMap<(&'a str, usize), &'a FunctionDecl>, log: &mut Log) {
-        let mut bodies: Vec<&'a Block> = self.probes.iter().rev().map(|probe| &probe.body).collect();
-        while let Some(body) = bodies.pop() {
-            for (name, argument_count) in uses::calls(body) {
-                let key = (name.text.as_str(), argument_count);
-                let known = self.function_indices.entry(&name.text).or_default();
-                if known.contains_key(&argument_count) {
-                    continue;
-                }
-                if let Some(&function) = functions.get(&key) {
-                    known.insert(argument_count, vec![self.functions.len()]);
-                    self.functions.push(function);
-                    bodies.push(&function.body);
-                } else if intrinsic::find(&name.text).is_none_or(|found| found.parameters.len() != argument_count) {
-                    log.report(unknown_function(name, argument_count, functions));
-                }
+        for (name, count, overloads) in in_turn {
+            let overloads: Vec<usize> = overloads.iter().filter_map(|index| indices.get(index).copied()).collect();
+            if !overloads.is_empty() {
+                self.function_indices.entry(name).or_default().insert(count, overloads);
             }
         }
     }
 
     /// Finds out from its uses whether a global is an array, and with how many keys.
     fn find_arrays(&mut self, log: &mut Log) {
-        let bodies =
-            self.probes.iter().map(|probe| &probe.body).chain(self.functions.iter().map(|function| &function.body));
+        let probes = self.probes.iter().map(|probe| &probe.body);
+        let bodies = probes.chain(self.functions.iter().map(|function| &function.body));
         let mut first_uses: BTreeMap<usize, (usize, Span)> = BTreeMap::new();
         for body in bodies {
             for (name, key_count, span) in uses::indexed(body) {
                 let Some(&global) = self.global_indices.get(name) else { continue };
                 let (first_count, first_span) = *first_uses.entry(global).or_insert((key_count, span));
                 if first_count != key_count {
+                    let name = as_written(name);
                     let message = format!("array `{name}` is used with {key_count} keys and with {first_count}");
                     let diagnostic = Diagnostic::error("elaborate/key-count", span, message)
                         .saying(keys(key_count))
@@ -137,44 +119,4 @@ impl<'a> Declarations<'a> {
 
 fn keys(count: usize) -> String {
     if count == 1 { "1 key".to_owned() } else { format!("{count} keys") }
-}
-
-fn duplicate(what: &str, name: &Name, first: Span) -> Diagnostic {
-    let message = format!("{what} `{}` is declared twice", name.text);
-    Diagnostic::error(&format!("elaborate/duplicate-{what}"), name.span, message)
-        .saying("again here")
-        .also(first, "first here")
-}
-
-fn unknown_function(
-    name: &Name,
-    argument_count: usize,
-    functions: &BTreeMap<(&str, usize), &FunctionDecl>,
-) -> Diagnostic {
-    let mut counts: Vec<usize> =
-        functions.keys().filter(|(known, _)| *known == name.text).map(|&(_, count)| count).collect();
-    counts.extend(intrinsic::find(&name.text).map(|found| found.parameters.len()));
-    if let Some(expected) = counts.first() {
-        let message = format!("function `{}` takes {}, not {argument_count}", name.text, arguments(*expected));
-        return Diagnostic::error("elaborate/argument-count", name.span, message);
-    }
-    let mut known: Vec<&str> = functions.keys().map(|&(known, _)| known).collect();
-    known.extend(intrinsic::names().map(|name| -> &str { name }));
-    let similar = similar(&name.text, known);
-    let diagnostic =
-        Diagnostic::error("elaborate/unknown-function", name.span, format!("unknown function `{}`", name.text));
-    match similar.as_slice() {
-        [] => diagnostic,
-        [nearest, ..] => {
-            diagnostic.saying(format!("did you mean `{nearest}`?")).note(format!("similar: {}", similar.join(", ")))
-        }
-    }
-}
-
-fn arguments(count: usize) -> String {
-    match count {
-        0 => "no arguments".to_owned(),
-        1 => "1 argument".to_owned(),
-        count => format!("{count} arguments"),
-    }
 }

@@ -1,6 +1,6 @@
 //! Functions of the tapset that are built in: what each takes and gives, by the names of stapfuncs(3stap).
 
-use shared::ir::{Clock, PointField, Space, TaskField};
+use shared::ir::{Clock, PointField, Space, StringFunction, TaskField};
 
 use crate::program::Type;
 
@@ -33,6 +33,12 @@ pub(super) enum Meaning {
     LoadString(Space, Option<&'static str>),
     /// The same with the number of its bytes.
     LoadStringOf(Space),
+    /// A function of strings.
+    StringFunction(StringFunction),
+    /// Whether a string is part of another.
+    IsPart,
+    /// The next part of a string between delimiters.
+    Tokenize,
 }
 
 /// The one of that name.
@@ -51,6 +57,15 @@ const fn long(name: &'static str, meaning: Meaning) -> Intrinsic {
 
 const fn string(name: &'static str, meaning: Meaning) -> Intrinsic {
     Intrinsic { name, parameters: &[], result: Type::String, meaning }
+}
+
+const fn of_strings(
+    name: &'static str,
+    parameters: &'static [Type],
+    result: Type,
+    function: StringFunction,
+) -> Intrinsic {
+    Intrinsic { name, parameters, result, meaning: Meaning::StringFunction(function) }
 }
 
 const fn from_memory(name: &'static str, meaning: Meaning) -> Intrinsic {
@@ -82,5 +97,25 @@ static INTRINSICS: &[Intrinsic] = &[
         parameters: &[Type::Long, Type::Long],
         result: Type::String,
         meaning: Meaning::LoadStringOf(Space::Kernel),
+    },
+    of_strings("strlen", &[Type::String], Type::Long, StringFunction::Length),
+    of_strings("stringat", &[Type::String, Type::Long], Type::Long, StringFunction::Byte),
+    of_strings("substr", &[Type::String, Type::Long, Type::Long], Type::String, StringFunction::Substring),
+    of_strings("strpos", &[Type::String, Type::String], Type::Long, StringFunction::Find),
+    of_strings("strtol", &[Type::String, Type::Long], Type::Long, StringFunction::Number),
+    of_strings("str_replace", &[Type::String; 3], Type::String, StringFunction::Replace),
+    of_strings("text_str", &[Type::String], Type::String, StringFunction::Escape),
+    of_strings("string_quoted", &[Type::String], Type::String, StringFunction::Quote),
+    Intrinsic {
+        name: "isinstr",
+        parameters: &[Type::String, Type::String],
+        result: Type::Long,
+        meaning: Meaning::IsPart,
+    },
+    Intrinsic {
+        name: "tokenize",
+        parameters: &[Type::String, Type::String],
+        result: Type::String,
+        meaning: Meaning::Tokenize,
     },
 ];

@@ -1,18 +1,26 @@
 //! Pass 2: a tree becomes a program. Names, types and probe points are resolved; target variables become reads.
 //!
-//! The way: [`declarations`] collects what the script declares and which functions its probes reach, [`infer`] finds the type
-//! of every variable, [`probe`] finds the places of every probe point, [`body`] turns each handler into statements of the
-//! program. Everything that is wrong is collected; what only the host or a debug file can tell is collected, too.
+//! The way: [`reach`] finds what the script declares and which files of libraries its names lead to, [`derive`] replaces
+//! aliases by what they stand for and has [`probe`] find the places of every probe point, [`infer`] finds the type of every
+//! variable, [`pointer`] what pointers of C they hold, [`body`] turns each handler into statements of the program, with what
+//! [`target`] variables come to. Everything that is wrong is collected; what only
+//! the host or a debug file can tell is collected, too.
 //!
-//! It must not know IR functions or BPF.
+//! It must not know IR functions or BPF, nor how a file is parsed.
+
+mod intrinsic;
+mod private;
+mod uses;
+mod warning;
+
+mod reach;
+
+mod derive;
+mod probe;
 
 mod declarations;
-mod intrinsic;
-mod uses;
 
 mod infer;
-
-mod probe;
 
 mod pointer;
 mod target;
@@ -20,19 +28,26 @@ mod unit;
 
 mod body;
 mod constant;
+mod format;
 mod pattern;
 
 use std::collections::BTreeSet;
 
-use shared::diagnostic::{Diagnostic, Severity, Span};
+use shared::diagnostic::{Diagnostic, Severity, SourceId, Span};
+use shared::limits::{DIAGNOSTICS_KEEP_GOING_MAX, DIAGNOSTICS_MAX};
 use shared::target::{Fact, FactQuery, Target};
 
-use crate::DebuginfoNeed;
-use crate::ast::Stapfile;
+use crate::ast::{Item, Stapfile};
+use crate::library::Libraries;
+use crate::options::Tunables;
 use crate::program::{DerivedProbe, Program};
 use crate::world::World;
+use crate::{DebuginfoNeed, Options};
 use declarations::Declarations;
-use unit::{Handler, Unit};
+use derive::Deriver;
+pub use reach::Reader;
+use reach::{Origin, Reach};
+use unit::Unit;
 
 /// What elaboration works from, besides the tree.
 pub struct Environment<'a> {
@@ -44,6 +59,23 @@ pub struct Environment<'a> {
     pub facts: &'a [Fact],
     /// `-g`
     pub guru: bool,
+    /// Options that change the meaning of a script.
+    pub options: &'a Options,
+    /// Limits that options set.
+    pub tunables: Tunables,
+    /// The libraries, whose files a [`Reader`] reads.
+    pub libraries: Libraries<'a>,
+}
+
+/// A script of the user's.
+#[derive(Debug)]
+pub struct Script<'a> {
+    /// What a person calls it.
+    pub name: &'a str,
+    /// Its text.
+    pub source: SourceId,
+    /// Its declarations.
+    pub file: Stapfile,
 }
 
 /// What elaboration comes to.
@@ -61,24 +93,28 @@ pub struct Elaboration {
     pub debuginfo_missing: Option<DebuginfoNeed>,
 }
 
-/// Elaborates a script.
+/// Elaborates scripts, as one.
 #[must_use]
-pub fn elaborate(script: &Stapfile, environment: &Environment<'_>) -> Elaboration {
-    let mut log = Log::default();
-    let declarations = Declarations::collect(script, &mut log);
+pub fn elaborate(scripts: Vec<Script<'_>>, environment: &Environment<'_>, reader: &mut dyn Reader) -> Elaboration {
+    let mut log = Log { keeps_going: environment.options.keep_going, ..Log::default() };
+    let first = scripts.iter().find_map(|script| first_probe(&script.file));
+    let mut reach = Reach::new(environment.libraries, reader);
+    let user_sources: BTreeSet<SourceId> = scripts.iter().map(|script| script.source).collect();
+    for Script { name, file, .. } in scripts {
+        reach.join(file, name, Origin::Script, &mut log);
+    }
+    let mut resolver = probe::Resolver::new(environment);
+    let probes = Deriver::new(&mut reach, &mut resolver, &mut log).all();
+    let declarations = Declarations::collect(&reach, &probes, environment.tunables, &mut log);
     let types = infer::infer(&declarations, &mut log);
     let globals = body::globals(&declarations, &types, &mut log);
-    let mut resolver = probe::Resolver::new(environment);
-    let derivations: Vec<Vec<probe::Derivation>> =
-        declarations.probes.iter().map(|probe| resolver.resolve_all(&probe.points, &mut log)).collect();
-    let probes_and_places = declarations.probes.iter().zip(&derivations);
-    let handlers: Vec<Handler<'_>> =
-        probes_and_places.map(|(probe, derivations)| Handler { body: &probe.body, derivations }).collect();
-    let mut unit = Unit::new(environment, &declarations, &types, &handlers, &mut resolver, &mut log);
-    let probes = (0..handlers.len()).flat_map(|index| derive(&mut unit, index)).collect();
-    let program = Program { globals, functions: unit.finish(), probes };
-    let points: usize = program.probes.iter().map(|probe| probe.points.len()).sum();
-    log.check_points(script, points);
+    let mut unit = Unit::new(environment, &declarations, &types, &mut resolver, &mut log);
+    let derived = (0..probes.len()).flat_map(|index| handlers(&mut unit, index)).collect();
+    let program = Program { globals, functions: unit.finish(), probes: derived };
+    log.check_points(first, program.probes.is_empty());
+    if !log.has_errors() && !log.waits() {
+        warning::warn(&reach, &probes, &user_sources, &mut log);
+    }
     Elaboration {
         program,
         diagnostics: log.diagnostics,
@@ -88,24 +124,30 @@ pub fn elaborate(script: &Stapfile, environment: &Environment<'_>) -> Elaboratio
     }
 }
 
+fn first_probe(file: &Stapfile) -> Option<Span> {
+    file.items.iter().find_map(|item| match item {
+        Item::Probe(probe) => Some(probe.span),
+        _ => None,
+    })
+}
+
 /// Makes a handler for each place of a probe; places whose handlers come out the same, and can be told apart at run time,
 /// share one.
-fn derive(unit: &mut Unit<'_, '_, '_>, index: usize) -> Vec<DerivedProbe> {
+fn handlers(unit: &mut Unit<'_, '_, '_>, index: usize) -> Vec<DerivedProbe> {
     let by_place = unit.is_by_place(index);
     let mut probes: Vec<DerivedProbe> = Vec::new();
-    for (number, derivation) in unit.handlers[index].derivations.iter().enumerate() {
-        let resolver = &unit.resolver;
-        let key = resolver.sharing_key(&derivation.point.place);
-        let sharable = |probe: &DerivedProbe| key.is_some() && resolver.sharing_key(&probe.points[0].place) == key;
-        if !by_place && let Some(probe) = probes.iter_mut().find(|probe| sharable(probe)) {
+    for (number, derivation) in unit.declarations.probes[index].derivations.iter().enumerate() {
+        let key = unit.resolver.sharing_key(&derivation.point.place);
+        let sharable = |unit: &Unit<'_, '_, '_>, probe: &DerivedProbe| {
+            key.is_some() && unit.resolver.sharing_key(&probe.points[0].place) == key
+        };
+        if !by_place && let Some(probe) = probes.iter_mut().find(|probe| sharable(unit, probe)) {
             probe.points.push(derivation.point.clone());
             continue;
         }
         let body = unit.handler(index, number);
-        let resolver = &unit.resolver;
-        let sharable = |probe: &DerivedProbe| key.is_some() && resolver.sharing_key(&probe.points[0].place) == key;
         let mut latest = probes.iter_mut().rev().take(SHARED_BODIES_MAX);
-        match latest.find(|probe| sharable(probe) && probe.body == body) {
+        match latest.find(|probe| sharable(unit, probe) && probe.body == body) {
             Some(probe) => probe.points.push(derivation.point.clone()),
             None => probes.push(DerivedProbe { points: vec![derivation.point.clone()], body }),
         }
@@ -133,6 +175,8 @@ fn within(literal: Span, text_bytes: usize, offset: usize) -> Span {
 #[derive(Debug, Default)]
 struct Log {
     diagnostics: Vec<Diagnostic>,
+    /// Whether there may be more than a person reads.
+    keeps_going: bool,
     facts_needed: BTreeSet<FactQuery>,
     debuginfo_needed: BTreeSet<DebuginfoNeed>,
     debuginfo_missing: Option<DebuginfoNeed>,
@@ -140,10 +184,29 @@ struct Log {
 
 impl Log {
     fn report(&mut self, diagnostic: Diagnostic) {
+        let count_max = if self.keeps_going { DIAGNOSTICS_KEEP_GOING_MAX } else { DIAGNOSTICS_MAX };
         // A handler is elaborated once for each place: what is wrong with it is said once.
-        if !self.diagnostics.contains(&diagnostic) {
-            self.diagnostics.push(diagnostic);
+        if self.diagnostics.len() > count_max || self.diagnostics.contains(&diagnostic) {
+            return;
         }
+        if self.diagnostics.len() < count_max {
+            self.diagnostics.push(diagnostic);
+            return;
+        }
+        let place = diagnostic.labels.first().map(|label| label.span);
+        let message = format!("more than {count_max} errors and warnings; the others are not shown");
+        self.diagnostics.extend(place.map(|span| Diagnostic::error("elaborate/too-many-errors", span, message)));
+    }
+
+    fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+
+    /// Takes over what has to be had from outside, and nothing that was reported.
+    fn add_needs(&mut self, other: Self) {
+        self.facts_needed.extend(other.facts_needed);
+        self.debuginfo_needed.extend(other.debuginfo_needed);
+        self.debuginfo_missing = self.debuginfo_missing.take().or(other.debuginfo_missing);
     }
 
     /// Whether something was said of a place, so that what follows from it need not be said.
@@ -156,15 +219,11 @@ impl Log {
         !self.facts_needed.is_empty() || !self.debuginfo_needed.is_empty() || self.debuginfo_missing.is_some()
     }
 
-    fn check_points(&mut self, script: &Stapfile, count: usize) {
-        let has_errors = self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
-        if count > 0 || has_errors || self.waits() {
+    /// Reports where a script has nothing to do; `first` is its first probe.
+    fn check_points(&mut self, first: Option<Span>, is_empty: bool) {
+        if !is_empty || self.has_errors() || self.waits() {
             return;
         }
-        let first = script.items.iter().find_map(|item| match item {
-            crate::ast::Item::Probe(probe) => Some(probe.span),
-            _ => None,
-        });
         let message = "the script has no probe that could fire";
         match first {
             Some(span) => self.report(Diagnostic::error("elaborate/no-probes", span, message)),

@@ -79,9 +79,9 @@ impl<'d> Unit<'_, 'd, '_> {
     /// Makes room for the locals of every body at every place that it is lowered for.
     fn reach_bodies(&mut self) -> Vec<BodyId> {
         let mut waiting = Vec::new();
-        for (probe, handler) in self.handlers.iter().enumerate() {
-            let count = if self.is_by_place(probe) { handler.derivations.len() } else { 1 };
-            let places = (0..count.min(handler.derivations.len())).map(|derivation| PlaceId { probe, derivation });
+        for (probe, derived) in self.declarations.probes.iter().enumerate() {
+            let count = if self.is_by_place(probe) { derived.derivations.len() } else { 1 };
+            let places = (0..count.min(derived.derivations.len())).map(|derivation| PlaceId { probe, derivation });
             waiting.extend(places.map(|place| BodyId { owner: Owner::Probe(probe), place: Some(place) }));
         }
         let mut reached = Vec::new();

@@ -11,26 +11,21 @@ use super::infer::{Locals, Types};
 use super::pointer::Pointers;
 use super::probe::{Derivation, FunctionScope, Resolver, Scope};
 use super::{Environment, Log};
-use crate::ast::Block;
 
 /// Everything that is known of a script when its bodies are lowered.
 pub(super) struct Unit<'u, 'd, 'e> {
     pub(super) environment: &'u Environment<'e>,
     pub(super) declarations: &'d Declarations<'d>,
     pub(super) types: &'d Types<'d>,
-    pub(super) handlers: &'d [Handler<'d>],
     pub(super) resolver: &'u mut Resolver<'e>,
     pub(super) log: &'u mut Log,
     pub(super) pointers: Pointers<'d>,
     pub(super) functions: Functions,
+    /// Levels of the trees that are being lowered: that of a handler, and those of functions that are lowered for its place
+    /// on the way.
+    pub(super) depth: usize,
     /// The functions that are lowered for each place.
     by_place: BTreeSet<usize>,
-}
-
-/// A probe's handler and the places it is for.
-pub(super) struct Handler<'d> {
-    pub(super) body: &'d Block,
-    pub(super) derivations: &'d [Derivation],
 }
 
 /// A body at a place.
@@ -54,7 +49,7 @@ pub(super) enum Owner {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct PlaceId {
     pub(super) probe: usize,
-    /// Index into [`Handler::derivations`].
+    /// Index into its derivations.
     pub(super) derivation: usize,
 }
 
@@ -70,14 +65,13 @@ impl<'u, 'd, 'e> Unit<'u, 'd, 'e> {
         environment: &'u Environment<'e>,
         declarations: &'d Declarations<'d>,
         types: &'d Types<'d>,
-        handlers: &'d [Handler<'d>],
         resolver: &'u mut Resolver<'e>,
         log: &'u mut Log,
     ) -> Self {
         let (pointers, functions) = (Pointers::default(), Functions::default());
         let by_place = functions_by_place(types);
         let mut unit =
-            Self { environment, declarations, types, handlers, resolver, log, pointers, functions, by_place };
+            Self { environment, declarations, types, resolver, log, pointers, functions, depth: 0, by_place };
         unit.infer_pointers();
         unit.lower_functions();
         unit
@@ -110,7 +104,7 @@ impl<'u, 'd, 'e> Unit<'u, 'd, 'e> {
     /// The place a body is lowered for.
     pub(super) fn derivation(&self, body: BodyId) -> Option<&'d Derivation> {
         let PlaceId { probe, derivation } = body.place?;
-        self.handlers[probe].derivations.get(derivation)
+        self.declarations.probes[probe].derivations.get(derivation)
     }
 
     /// The function whose variables a body sees, or why it sees none.

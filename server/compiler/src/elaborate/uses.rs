@@ -2,80 +2,113 @@
 
 use shared::diagnostic::Span;
 
-use crate::ast::{Block, Expression, ExpressionKind, Foreach, Name, Print, Statement, StatementKind};
+use crate::ast::{Block, Expression, ExpressionKind, Name, Print, Statement, StatementKind};
+
+/// A statement or an expression, met on a walk.
+#[derive(Clone, Copy)]
+pub(super) enum Node<'a> {
+    Statement(&'a Statement),
+    Expression(&'a Expression),
+}
 
 /// The calls in a body: the function's name and the number of arguments.
 pub(super) fn calls(body: &Block) -> Vec<(&Name, usize)> {
     let mut found = Vec::new();
-    visit_block(body, &mut |expression| {
-        if let ExpressionKind::Call { function, arguments } = &expression.kind {
+    visit_block(body, &mut |node| {
+        if let Node::Expression(Expression { kind: ExpressionKind::Call { function, arguments }, .. }) = node {
             found.push((function, arguments.len()));
         }
     });
     found
 }
 
-/// Whether a body assigns to a variable.
-pub(super) fn assigns(body: &Block, variable: &str) -> bool {
-    let mut found = false;
-    visit_block(body, &mut |expression| {
-        if let ExpressionKind::Assign { target, .. } | ExpressionKind::Step { target, .. } = &expression.kind {
-            found |= matches!(&target.kind, ExpressionKind::Name(name) if name == variable);
+/// The names in a body that are, or could be, those of variables: with each, where it stands.
+pub(super) fn variables(body: &Block) -> Vec<(&str, Span)> {
+    let mut found = Vec::new();
+    visit_block(body, &mut |node| match node {
+        Node::Expression(expression) => match &expression.kind {
+            ExpressionKind::Name(name) => found.push((name.as_str(), expression.span)),
+            ExpressionKind::In { array, .. } => found.push((array.text.as_str(), array.span)),
+            _ => {}
+        },
+        Node::Statement(statement) => {
+            found.extend(assigned_by(statement).map(|name| (name.text.as_str(), name.span)));
         }
     });
     found
+}
+
+/// The variables that a statement itself assigns to: those of a `foreach`, and that of a `catch`.
+pub(super) fn assigned_by(statement: &Statement) -> impl Iterator<Item = &Name> {
+    let (foreach, message) = match &statement.kind {
+        StatementKind::Foreach(foreach) => (Some(foreach), None),
+        StatementKind::Try { message, .. } => (None, message.as_ref()),
+        _ => (None, None),
+    };
+    foreach.into_iter().flat_map(|foreach| foreach.value.iter().chain(&foreach.keys)).chain(message)
+}
+
+/// Whether a body assigns to a variable.
+pub(super) fn assigns(body: &Block, variable: &str) -> bool {
+    let mut found = false;
+    visit_block(body, &mut |node| match node {
+        Node::Expression(expression) => {
+            if let ExpressionKind::Assign { target, .. } | ExpressionKind::Step { target, .. } = &expression.kind {
+                found |= matches!(&target.kind, ExpressionKind::Name(name) if name == variable);
+            }
+        }
+        Node::Statement(statement) => found |= assigned_by(statement).any(|name| name.text == variable),
+    });
+    found
+}
+
+/// Whether a function can go on to the next of its name: there is a `next`.
+pub(super) fn next(body: &Block) -> bool {
+    let mut found = false;
+    visit_block(body, &mut |node| {
+        found |= matches!(node, Node::Statement(Statement { kind: StatementKind::Next, .. }));
+    });
+    found
+}
+
+/// How many statements and expressions there are.
+pub(super) fn nodes(body: &Block) -> usize {
+    let mut count = 1;
+    visit_block(body, &mut |_| count += 1);
+    count
 }
 
 /// The names that a body uses as arrays: each with its number of keys.
 pub(super) fn indexed(body: &Block) -> Vec<(&str, usize, Span)> {
     let mut found = Vec::new();
-    visit_block(body, &mut |expression| match &expression.kind {
-        ExpressionKind::Index { base, keys } => {
-            if let ExpressionKind::Name(name) = &base.kind {
-                found.push((name.as_str(), keys.len(), expression.span));
+    visit_block(body, &mut |node| match node {
+        Node::Expression(expression) => match &expression.kind {
+            ExpressionKind::Index { base, keys } => {
+                if let ExpressionKind::Name(name) = &base.kind {
+                    found.push((name.as_str(), keys.len(), expression.span));
+                }
+            }
+            ExpressionKind::In { keys, array } => found.push((array.text.as_str(), keys.len(), array.span)),
+            _ => {}
+        },
+        Node::Statement(Statement { kind: StatementKind::Foreach(foreach), .. }) => {
+            if let ExpressionKind::Name(name) = &foreach.over.kind {
+                found.push((name.as_str(), foreach.keys.len(), foreach.over.span));
             }
         }
-        ExpressionKind::In { keys, array } => found.push((array.text.as_str(), keys.len(), array.span)),
-        _ => {}
-    });
-    visit_foreach(&body.statements, &mut |foreach| {
-        if let ExpressionKind::Name(name) = &foreach.over.kind {
-            found.push((name.as_str(), foreach.keys.len(), foreach.over.span));
-        }
+        Node::Statement(_) => {}
     });
     found
 }
 
-fn visit_foreach<'a>(statements: &'a [Statement], visit: &mut impl FnMut(&'a Foreach)) {
-    for statement in statements {
-        match &statement.kind {
-            StatementKind::Foreach(foreach) => {
-                visit(foreach);
-                visit_foreach(std::slice::from_ref(&foreach.body), visit);
-            }
-            StatementKind::Block(block) => visit_foreach(&block.statements, visit),
-            StatementKind::If { then, otherwise, .. } => {
-                visit_foreach(std::slice::from_ref(then), visit);
-                otherwise.iter().for_each(|otherwise| visit_foreach(std::slice::from_ref(otherwise), visit));
-            }
-            StatementKind::While { body, .. } | StatementKind::For { body, .. } => {
-                visit_foreach(std::slice::from_ref(body), visit);
-            }
-            StatementKind::Try { body, handler, .. } => {
-                visit_foreach(&body.statements, visit);
-                visit_foreach(&handler.statements, visit);
-            }
-            _ => {}
-        }
-    }
-}
-
-/// Calls `visit` with every expression of a block, outer ones first.
-fn visit_block<'a>(block: &'a Block, visit: &mut dyn FnMut(&'a Expression)) {
+/// Calls `visit` with every statement and expression of a block, outer ones first.
+pub(super) fn visit_block<'a>(block: &'a Block, visit: &mut dyn FnMut(Node<'a>)) {
     block.statements.iter().for_each(|statement| visit_statement(statement, visit));
 }
 
-fn visit_statement<'a>(statement: &'a Statement, visit: &mut dyn FnMut(&'a Expression)) {
+/// The same for a statement, itself included.
+pub(super) fn visit_statement<'a>(statement: &'a Statement, visit: &mut dyn FnMut(Node<'a>)) {
+    visit(Node::Statement(statement));
     match &statement.kind {
         StatementKind::Empty | StatementKind::Break | StatementKind::Continue | StatementKind::Next => {}
         StatementKind::Block(block) => visit_block(block, visit),
@@ -113,8 +146,9 @@ fn visit_statement<'a>(statement: &'a Statement, visit: &mut dyn FnMut(&'a Expre
     }
 }
 
-fn visit_expression<'a>(expression: &'a Expression, visit: &mut dyn FnMut(&'a Expression)) {
-    visit(expression);
+/// The same for an expression, itself included.
+pub(super) fn visit_expression<'a>(expression: &'a Expression, visit: &mut dyn FnMut(Node<'a>)) {
+    visit(Node::Expression(expression));
     let mut each = |expressions: &[&'a Expression]| expressions.iter().for_each(|inner| visit_expression(inner, visit));
     match &expression.kind {
         ExpressionKind::Literal(_)

@@ -6,7 +6,7 @@ use shared::limits::{DIAGNOSTICS_MAX, SCRIPT_NESTING_MAX};
 
 use super::preprocess::Preprocessed;
 use super::token::{Keyword, Symbol, Token, TokenKind};
-use super::{Environment, Macros, literal, shortened, too_many_errors};
+use super::{Environment, Macros, is_built_in, literal, shortened, too_many_errors, unknown_operator};
 use crate::ast::{Literal, LiteralValue, Name};
 use crate::source::Sources;
 
@@ -367,8 +367,13 @@ impl Parser<'_> {
         self.fail(diagnostic)
     }
 
+    /// What there is to say where something else should be. An `@name` that nobody defined could have been anything.
     pub(super) fn unexpected(&self, what: &str) -> Diagnostic {
         let token = self.peek();
+        let name = self.text(token);
+        if token.kind == TokenKind::At && !is_built_in(name) {
+            return unknown_operator(token.span, name, [&self.macros, self.environment.macros]);
+        }
         let message = format!("expected {what}, found {}", self.found());
         Diagnostic::error("parse/unexpected-token", token.span, message)
     }

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use shared::diagnostic::{Diagnostic, Note, SourceId, Span};
+use shared::diagnostic::{Diagnostic, Note, SourceId, Span, similar};
 use shared::limits::{DIAGNOSTICS_MAX, SCRIPT_BYTES_MAX};
 use shared::trust::Privilege;
 
@@ -45,6 +45,9 @@ mod tests;
 /// The version of SystemTap whose language this is: what `systemtap_v` compares with unless the user names an older one.
 pub const SYSTEMTAP_VERSION: &str = "5.6";
 
+/// The versions that changed the language, each with one before it.
+pub const OLDER_VERSIONS: &[(&str, &str)] = &[("2.9", "3.0"), ("3.3", "4.0")];
+
 /// What a text means depends on: what conditionals may ask for, what `$1` stands for, which macros there are.
 #[derive(Debug, Clone, Copy)]
 pub struct Environment<'a> {
@@ -79,7 +82,7 @@ pub struct Macros {
 }
 
 /// The operators that start with `@`, without it.
-const BUILT_IN: &[&str] = &[
+pub const OPERATORS: &[&str] = &[
     "avg",
     "cast",
     "const",
@@ -148,6 +151,24 @@ fn shortened(mut diagnostic: Diagnostic) -> Diagnostic {
     diagnostic
 }
 
+/// Whether `@name` is an operator.
+fn is_built_in(name: &str) -> bool {
+    name.strip_prefix('@').is_some_and(|name| OPERATORS.contains(&name))
+}
+
+/// What there is to say of an `@name` that is neither an operator nor a macro, wherever it stands.
+fn unknown_operator(span: Span, name: &str, macros: [&Macros; 2]) -> Diagnostic {
+    const NAMES_MAX: usize = 1000;
+    let known = OPERATORS.iter().copied().chain(macros.into_iter().flat_map(Macros::names));
+    let near = similar(name.get(1..).unwrap_or(""), known.take(NAMES_MAX)).join("`, `@");
+    let diagnostic =
+        Diagnostic::error("parse/unknown-operator", span, format!("no operator or macro is called `{name}`"));
+    match near.as_str() {
+        "" => diagnostic,
+        near => diagnostic.help(format!("did you mean `@{near}`?")),
+    }
+}
+
 fn too_many_errors(span: Span) -> Diagnostic {
     let message = format!("more than {DIAGNOSTICS_MAX} errors; the rest of the script is not looked at");
     Diagnostic::error("parse/too-many-errors", span, message)
@@ -155,7 +176,8 @@ fn too_many_errors(span: Span) -> Diagnostic {
 
 impl Environment<'_> {
     /// Whether the rules of this version of SystemTap are followed.
-    fn follows(&self, version: &str) -> bool {
+    #[must_use]
+    pub fn follows(&self, version: &str) -> bool {
         preprocess::comparison::version_order(self.compatible.as_bytes(), version.as_bytes()).is_ge()
     }
 
@@ -171,6 +193,9 @@ impl Environment<'_> {
 }
 
 impl Macros {
+    /// None at all.
+    pub const NONE: Self = Self { by_name: BTreeMap::new() };
+
     /// The names, without their `@`.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.by_name.keys().map(String::as_str)

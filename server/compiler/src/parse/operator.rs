@@ -1,14 +1,11 @@
 //! What is called like a function but is part of the language: the operators that start with `@`, and the print family.
 
-use shared::diagnostic::{Diagnostic, similar};
+use shared::diagnostic::Diagnostic;
 
-use super::BUILT_IN;
 use super::cursor::{Context, Parsed, Parser};
+use super::is_built_in;
 use super::token::{Symbol, Token, TokenKind};
 use crate::ast::{Aggregate, Expression, ExpressionKind, Histogram, Literal, Name, Print, PrintForm};
-
-/// Names that an unknown one is compared with.
-const NAMES_MAX: usize = 1000;
 
 /// The members of the print family, without the `s` that makes a string of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,8 +57,8 @@ impl Parser<'_> {
         if matches!(name, "@hist_log" | "@hist_linear") {
             return self.histogram_value(start);
         }
-        if !BUILT_IN.contains(&name.get(1..).unwrap_or("")) {
-            return self.unknown_operator(token, name);
+        if !is_built_in(name) {
+            return self.expected("an expression");
         }
         if matches!(name, "@const" | "@kderef" | "@kregister") {
             self.check_guru(token, name);
@@ -151,18 +148,6 @@ impl Parser<'_> {
             let diagnostic = Diagnostic::error("parse/guru-needed", token.span, format!("`{name}` needs guru mode"));
             self.report(diagnostic.help("run it with `-g`"));
         }
-    }
-
-    fn unknown_operator(&mut self, token: Token, name: &str) -> Parsed<Expression> {
-        let bare = name.get(1..).unwrap_or("");
-        let known = BUILT_IN.iter().copied().chain(self.macros.names()).chain(self.environment.macros.names());
-        let near = similar(bare, known.take(NAMES_MAX)).join("`, `@");
-        let diagnostic =
-            Diagnostic::error("parse/unknown-operator", token.span, format!("no operator or macro is called `{name}`"));
-        self.fail(match near.as_str() {
-            "" => diagnostic,
-            near => diagnostic.help(format!("did you mean `@{near}`?")),
-        })
     }
 
     /// `(s)`, `(s, shift)`

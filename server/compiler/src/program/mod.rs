@@ -3,10 +3,12 @@
 //! Nothing is optional any more: a variable has a type and a number, a call a callee, a target variable has become reads of
 //! registers and memory, a probe point a place. The text form, `-p2`, is [`print`].
 
+use std::collections::BTreeMap;
+
 use bstr::BString;
 use shared::abi::format::Format;
 use shared::diagnostic::Span;
-use shared::ir::{BinaryOp, Clock, Datum, PointField, Relation, Space, TaskField, UnaryOp, Width};
+use shared::ir::{BinaryOp, Clock, Datum, PointField, Relation, Space, StringFunction, TaskField, UnaryOp, Width};
 use shared::probe::{KernelBase, ProbePoint};
 use shared::target::BuildId;
 
@@ -355,13 +357,17 @@ pub enum ExpressionKind {
     Load(Space, Width, Box<Expression>),
     /// A string in memory, up to its NUL or to so many bytes, where that is given; a fault is a run-time error.
     LoadString(Space, Box<Expression>, Option<Box<Expression>>),
+    /// A function of strings with one result. A byte that is not there is a run-time error.
+    StringFunction(StringFunction, Vec<Expression>),
+    /// `tokenize(s, d)`: the next part, between delimiters, of the string that was given last and is not empty.
+    Tokenize(Box<Expression>, Box<Expression>),
     /// In a probe of a return, and in functions that it calls: what the expression gave when the probed function was
     /// entered. Registers in it are those of the entry.
     Entry(Box<Expression>),
     /// The bits of the double that is the float with these bits.
     Double(Box<Expression>),
     /// `@enumname(e)`: the name of a value, else its digits.
-    EnumName(Box<Expression>, Vec<(i64, BString)>),
+    EnumName(Box<Expression>, BTreeMap<i64, BString>),
     /// `@perf("c")`: the counter of that name, as of this probe.
     Perf(String),
 }

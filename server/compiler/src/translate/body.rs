@@ -3,6 +3,8 @@
 //! What is evaluated first is fixed: keys from left to right, then the assigned value; operands and arguments from left to
 //! right. What can fail is followed by a branch to a block that raises.
 
+use std::collections::BTreeMap;
+
 use shared::abi::format::{Format, Verb};
 use shared::abi::map::Parameter;
 use shared::diagnostic::Span;
@@ -12,8 +14,8 @@ use super::bounds::BodyId;
 use super::ssa::{Builder, Variable};
 use super::{Unit, ir_type};
 use crate::program::{
-    self, Body, Content, DerivedProbe, Expression, ExpressionKind, Foreach, Function, GlobalId, LocalId, Order, Place,
-    Selector, SortBy, Statement, StatementKind, UpdateOp,
+    self, Body, Content, DerivedProbe, Expression, ExpressionKind, Function, GlobalId, LocalId, Place, Statement,
+    StatementKind, UpdateOp,
 };
 
 /// Translates a script function.
@@ -33,16 +35,18 @@ pub(super) fn handler(unit: &mut Unit<'_>, index: usize, probe: &DerivedProbe) -
     Translator::new(unit, BodyId::Probe(index), &probe.points, &name, None, &probe.body, 0).run(&probe.body)
 }
 
-struct Translator<'a, 'u> {
-    unit: &'u mut Unit<'a>,
-    body: BodyId,
+pub(super) struct Translator<'a, 'u> {
+    pub(super) unit: &'u mut Unit<'a>,
+    pub(super) body: BodyId,
     points: &'u [shared::probe::ProbePoint],
     result: Option<Type>,
-    builder: Builder,
+    pub(super) builder: Builder,
     /// Where `continue` and `break` go, innermost last.
     loops: Vec<(BlockId, BlockId)>,
     /// Where errors are caught, innermost last.
     catches: Vec<BlockId>,
+    /// Of the variables that stand for an entry's statistic: of which array, at which keys.
+    pub(super) statistics: BTreeMap<LocalId, (GlobalId, Vec<Value>)>,
 }
 
 impl<'a, 'u> Translator<'a, 'u> {
@@ -58,7 +62,16 @@ impl<'a, 'u> Translator<'a, 'u> {
         let bounds = &unit.bounds.of_body(body).locals;
         let variables = source.locals.iter().zip(bounds).map(|(local, &bound)| ir_type(local.ty, bound)).collect();
         let builder = Builder::new(name, result, variables, parameter_count);
-        Self { unit, body, points, result, builder, loops: Vec::new(), catches: Vec::new() }
+        Self {
+            unit,
+            body,
+            points,
+            result,
+            builder,
+            loops: Vec::new(),
+            catches: Vec::new(),
+            statistics: BTreeMap::new(),
+        }
     }
 
     fn run(mut self, body: &Body) -> ir::Function {
@@ -67,7 +80,7 @@ impl<'a, 'u> Translator<'a, 'u> {
         self.builder.finish()
     }
 
-    fn location(&self, span: Span) -> Location {
+    pub(super) fn location(&self, span: Span) -> Location {
         self.unit.sources.location(span)
     }
 
@@ -83,7 +96,7 @@ impl<'a, 'u> Translator<'a, 'u> {
             StatementKind::Expression(expression) => self.effect(expression),
             StatementKind::If(condition, then, otherwise) => self.if_(condition, then, otherwise, location),
             StatementKind::Loop { condition, body, step } => self.loop_(condition, body, step, location),
-            StatementKind::Foreach(foreach) => self.foreach(foreach, statement.span, location),
+            StatementKind::Foreach(foreach) => self.foreach(foreach, location),
             StatementKind::Break => {
                 if let Some(&(_, after)) = self.loops.last() {
                     self.builder.jump(after, Vec::new(), location);
@@ -99,13 +112,12 @@ impl<'a, 'u> Translator<'a, 'u> {
                 self.return_(value, location);
             }
             StatementKind::Delete(array, keys) => {
-                let keys = self.selected(keys, statement.span);
-                self.builder.push(Op::ArrayDelete(ir_global(*array), keys), [], location);
+                self.delete(*array, keys, location);
             }
             StatementKind::Clear(array) => {
                 self.builder.push(Op::ArrayClear(ir_global(*array)), [], location);
             }
-            StatementKind::ForeachBucket(_) => self.unit.refuse(statement.span, "a walk over a histogram"),
+            StatementKind::ForeachBucket(foreach) => self.foreach_bucket(foreach, location),
             StatementKind::Next => self.unit.refuse(statement.span, "`next` in a function"),
             StatementKind::Try { body, message, handler } => self.try_(body, *message, handler, location),
         }
@@ -141,7 +153,7 @@ impl<'a, 'u> Translator<'a, 'u> {
         self.branch_on_value(value, location)
     }
 
-    fn branch_on_value(&mut self, value: Value, location: Location) -> (BlockId, BlockId) {
+    pub(super) fn branch_on_value(&mut self, value: Value, location: Location) -> (BlockId, BlockId) {
         let (then, otherwise) = (self.builder.new_block(), self.builder.new_block());
         self.builder.branch(value, then, otherwise, location);
         self.builder.seal(then);
@@ -168,7 +180,7 @@ impl<'a, 'u> Translator<'a, 'u> {
         self.builder.switch_to(after);
     }
 
-    fn round(&mut self, body: &[Statement], next: BlockId, after: BlockId, location: Location) {
+    pub(super) fn round(&mut self, body: &[Statement], next: BlockId, after: BlockId, location: Location) {
         self.loops.push((next, after));
         self.statements(body);
         self.loops.pop();
@@ -192,52 +204,6 @@ impl<'a, 'u> Translator<'a, 'u> {
         self.builder.switch_to(after);
     }
 
-    fn foreach(&mut self, foreach: &Foreach, span: Span, location: Location) {
-        let array = ir_global(foreach.array);
-        if !foreach.selection.is_empty() {
-            self.unit.refuse(span, "a walk over a part of an array");
-        }
-        let order = self.order(foreach.order, span);
-        let limit = foreach.limit.as_ref().map(|limit| self.value(limit));
-        let walk = Op::Iterate { array, order, limit };
-        let [iterator] = self.builder.push(walk, [Type::Iterator], location);
-        let (head, after) = (self.builder.new_block(), self.builder.new_block());
-        self.builder.jump(head, Vec::new(), location);
-        self.builder.switch_to(head);
-        let [more] = self.builder.push(Op::Next(iterator), [Type::Long], location);
-        let (round, done) = self.branch_on_value(more, location);
-        self.builder.switch_to(done);
-        self.builder.jump(after, Vec::new(), location);
-        self.builder.switch_to(round);
-        let bounds = &self.unit.bounds.globals[foreach.array.0];
-        for (index, &key) in foreach.keys.iter().enumerate() {
-            let ty = ir_type(self.array_types(foreach.array).0[index], bounds.keys[index]);
-            let [value] = self.builder.push(Op::Key(iterator, index as u8), [ty], location);
-            self.builder.write(variable(key), value);
-        }
-        if let Some(local) = foreach.value {
-            let ty = ir_type(self.array_types(foreach.array).1, bounds.value);
-            let [value] = self.builder.push(Op::Entry(iterator), [ty], location);
-            self.builder.write(variable(local), value);
-        }
-        self.round(&foreach.body, head, after, location);
-        self.builder.seal(head);
-        self.builder.seal(after);
-        self.builder.switch_to(after);
-    }
-
-    fn order(&mut self, order: Order, span: Span) -> ir::Order {
-        match order {
-            Order::Any => ir::Order::Any,
-            Order::By { by: SortBy::Key(key), descending } => ir::Order::By { key: Some(key), descending },
-            Order::By { by: SortBy::Value, descending } => ir::Order::By { key: None, descending },
-            Order::By { by: SortBy::Aggregate(_), .. } => {
-                self.unit.refuse(span, "sorting by an aggregate");
-                ir::Order::Any
-            }
-        }
-    }
-
     // Expressions
 
     /// An expression whose value nobody wants.
@@ -259,7 +225,7 @@ impl<'a, 'u> Translator<'a, 'u> {
                 let format = self.unit.formats.id(format, vec![ty], "identifier 'error'");
                 self.raise(format, vec![message], location);
             }
-            ExpressionKind::PrintHistogram(_) => self.unit.refuse(expression.span, "a histogram"),
+            ExpressionKind::PrintHistogram(of) => self.draw(of, location),
             ExpressionKind::Call(functions, arguments) if expression.ty == program::Type::Void => {
                 let call = self.call(functions, arguments, expression.span);
                 let [raised] = self.builder.push(call, [Type::Long], location);
@@ -271,7 +237,7 @@ impl<'a, 'u> Translator<'a, 'u> {
         }
     }
 
-    fn values(&mut self, expressions: &[Expression]) -> Vec<Value> {
+    pub(super) fn values(&mut self, expressions: &[Expression]) -> Vec<Value> {
         expressions.iter().map(|expression| self.value(expression)).collect()
     }
 
@@ -279,7 +245,7 @@ impl<'a, 'u> Translator<'a, 'u> {
         ir_type(expression.ty, self.unit.bounds.of(self.body, self.points, expression))
     }
 
-    fn value(&mut self, expression: &Expression) -> Value {
+    pub(super) fn value(&mut self, expression: &Expression) -> Value {
         let location = self.location(expression.span);
         let ty = self.ty(expression);
         let op = match &expression.kind {
@@ -287,7 +253,7 @@ impl<'a, 'u> Translator<'a, 'u> {
             ExpressionKind::String(string) => Op::String(string.clone()),
             ExpressionKind::Read(place) => return self.read(place, location),
             ExpressionKind::Contains(array, keys) => {
-                Op::ArrayHas(ir_global(*array), self.selected(keys, expression.span))
+                return self.contains(*array, keys, location);
             }
             ExpressionKind::Unary(op, a) => Op::Unary(*op, self.value(a)),
             ExpressionKind::Binary(op, a, b) => {
@@ -334,15 +300,17 @@ impl<'a, 'u> Translator<'a, 'u> {
                 self.effect(expression);
                 Op::Long(0)
             }
-            ExpressionKind::Accumulate(..)
-            | ExpressionKind::Aggregate(..)
-            | ExpressionKind::Bucket(..)
-            | ExpressionKind::Match(..)
+            ExpressionKind::Accumulate(place, value) => return self.accumulate(place, value, location),
+            ExpressionKind::Aggregate(aggregate, place) => return self.aggregate(*aggregate, place, location),
+            ExpressionKind::Bucket(of, bucket) => {
+                let (global, keys, histogram) = self.histogram(of);
+                Op::Bucket(global, keys, histogram, self.value(bucket))
+            }
+            ExpressionKind::Match(..)
             | ExpressionKind::Matched(_)
             | ExpressionKind::GroupCount
             | ExpressionKind::UserRegister(_)
             | ExpressionKind::Address(..)
-            | ExpressionKind::LoadString(..)
             | ExpressionKind::Entry(_)
             | ExpressionKind::Double(_)
             | ExpressionKind::EnumName(..)
@@ -360,6 +328,13 @@ impl<'a, 'u> Translator<'a, 'u> {
             ExpressionKind::Target => Op::Parameter(Parameter::Target),
             ExpressionKind::Point(field) => Op::Point(*field),
             ExpressionKind::Register(number) => Op::Register(*number),
+            ExpressionKind::StringFunction(function, arguments) => {
+                return self.string_function(*function, arguments, ty, location);
+            }
+            ExpressionKind::Tokenize(string, delimiters) => return self.tokenize(string, delimiters, location),
+            ExpressionKind::LoadString(space, address, bytes_max) => {
+                return self.load_string(*space, address, bytes_max.as_deref(), ty, expression.span);
+            }
             ExpressionKind::Load(space, width, address) => {
                 return self.load(*space, *width, address, expression.span, location);
             }
@@ -376,27 +351,12 @@ impl<'a, 'u> Translator<'a, 'u> {
         Op::Call(ir::FunctionId(function), self.values(arguments))
     }
 
-    /// The keys of selectors that leave nothing open.
-    fn selected(&mut self, selectors: &[Selector], span: Span) -> Vec<Value> {
-        let mut keys = Vec::new();
-        for selector in selectors {
-            match selector {
-                Selector::Is(key) => keys.push(self.value(key)),
-                Selector::Any => {
-                    self.unit.refuse(span, "a wildcard among keys");
-                    keys.push(self.long(0, self.location(span)));
-                }
-            }
-        }
-        keys
-    }
-
-    fn long(&mut self, long: i64, location: Location) -> Value {
+    pub(super) fn long(&mut self, long: i64, location: Location) -> Value {
         let [value] = self.builder.push(Op::Long(long), [Type::Long], location);
         value
     }
 
-    fn empty(&mut self, location: Location) -> Value {
+    pub(super) fn empty(&mut self, location: Location) -> Value {
         let [value] = self.builder.push(Op::String(Default::default()), [Type::String(0)], location);
         value
     }
@@ -480,8 +440,8 @@ impl<'a, 'u> Translator<'a, 'u> {
     ) -> Value {
         let address = self.value(address);
         let [value, fault] = self.builder.push(Op::Load { space, width, address }, [Type::Long, Type::Long], location);
-        let near = self.unit.sources.text(span).split(|c: char| !c.is_alphanumeric() && !"_$@".contains(c)).next();
-        let message = format!("{} read fault at %p near identifier '{}'", space.name(), near.unwrap_or(""));
+        let near = self.near(span);
+        let message = format!("{} read fault at %p near identifier '{}'", space.name(), near);
         self.raise_with(fault, &message, vec![address], location);
         value
     }
@@ -495,7 +455,7 @@ impl<'a, 'u> Translator<'a, 'u> {
 
     // Variables
 
-    fn array_types(&self, array: GlobalId) -> (&[program::Type], program::Type) {
+    pub(super) fn array_types(&self, array: GlobalId) -> (&[program::Type], program::Type) {
         match &self.unit.program.globals[array.0].storage {
             program::Storage::Array { keys, content: Content::Value(value), .. } => (keys, *value),
             program::Storage::Array { keys, content: Content::Statistic(_), .. } => (keys, program::Type::Statistic),
@@ -636,18 +596,18 @@ impl<'a, 'u> Translator<'a, 'u> {
 
     // Errors
 
-    fn raise_if_full(&mut self, full: Value, array: GlobalId, location: Location) {
+    pub(super) fn raise_if_full(&mut self, full: Value, array: GlobalId, location: Location) {
         let name = &self.unit.program.globals[array.0].name;
         let message = format!("Array overflow, check MAXMAPENTRIES near identifier '{name}'");
         self.raise_if(full, &message, location);
     }
 
-    fn raise_if(&mut self, condition: Value, message: &str, location: Location) {
+    pub(super) fn raise_if(&mut self, condition: Value, message: &str, location: Location) {
         self.raise_with(condition, message, Vec::new(), location);
     }
 
     /// Branches to a block that raises with a message, whose conversions take longs.
-    fn raise_with(&mut self, condition: Value, message: &str, arguments: Vec<Value>, location: Location) {
+    pub(super) fn raise_with(&mut self, condition: Value, message: &str, arguments: Vec<Value>, location: Location) {
         let (raise, after) = self.branch_on_value(condition, location);
         self.builder.switch_to(raise);
         // A message that is no format (a name with a percent sign cannot occur) is raised without arguments.
@@ -661,7 +621,7 @@ impl<'a, 'u> Translator<'a, 'u> {
     }
 
     /// Counts the statements of a round of a loop, the condition included.
-    fn spend(&mut self, statements: usize, location: Location) {
+    pub(super) fn spend(&mut self, statements: usize, location: Location) {
         let [exceeded] = self.builder.push(Op::Spend(statements as u32 + 1), [Type::Long], location);
         self.raise_if(exceeded, ir::MAXACTION_EXCEEDED, location);
     }
@@ -696,7 +656,6 @@ fn name_of(kind: &ExpressionKind) -> &'static str {
         ExpressionKind::Catch(..) => "text of a structure",
         ExpressionKind::UserRegister(_) => "a register of the user's",
         ExpressionKind::Address(..) => "a variable at a fixed address",
-        ExpressionKind::LoadString(..) => "a string in memory",
         ExpressionKind::Entry(_) => "a value of a function's entry",
         ExpressionKind::Double(_) => "a floating point number",
         ExpressionKind::EnumName(..) => "the name of an enumerator",
@@ -705,10 +664,10 @@ fn name_of(kind: &ExpressionKind) -> &'static str {
     }
 }
 
-fn variable(local: LocalId) -> Variable {
+pub(super) fn variable(local: LocalId) -> Variable {
     Variable(local.0)
 }
 
-fn ir_global(global: GlobalId) -> ir::GlobalId {
+pub(super) fn ir_global(global: GlobalId) -> ir::GlobalId {
     ir::GlobalId(global.0 as u16)
 }

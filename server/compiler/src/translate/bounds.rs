@@ -6,7 +6,7 @@
 
 use shared::abi::format::{Conversion, Extent, Format, Piece, Verb};
 use shared::abi::value::Datum;
-use shared::ir::{EXECNAME_BYTES_MAX, TaskField};
+use shared::ir::{EXECNAME_BYTES_MAX, StringFunction, TaskField};
 use shared::limits::STRING_BYTES_DEFAULT;
 use shared::probe::ProbePoint;
 
@@ -16,7 +16,7 @@ use crate::program::{
 };
 
 /// The largest bound: `MAXSTRINGLEN` less the NUL.
-const BOUND_MAX: u16 = STRING_BYTES_DEFAULT - 1;
+pub(super) const BOUND_MAX: u16 = STRING_BYTES_DEFAULT - 1;
 
 /// The longest long: -9223372036854775808.
 const LONG_BYTES_MAX: usize = 20;
@@ -104,9 +104,14 @@ impl Bounds {
             ExpressionKind::Catch(a, b) => return of(a).max(of(b)),
             ExpressionKind::Entry(a) => return of(a),
             ExpressionKind::Matched(_) | ExpressionKind::LoadString(..) => usize::from(BOUND_MAX),
+            ExpressionKind::StringFunction(function, arguments) => {
+                let first = arguments.first().map_or(0, of);
+                return string_function_bound(*function, first, arguments);
+            }
+            ExpressionKind::Tokenize(..) => usize::from(BOUND_MAX),
             // What is no name is shown as its digits.
             ExpressionKind::EnumName(_, names) => {
-                names.iter().map(|(_, name)| name.len()).max().unwrap_or(0).max(LONG_BYTES_MAX)
+                names.values().map(|name| name.len()).max().unwrap_or(0).max(LONG_BYTES_MAX)
             }
             ExpressionKind::Format(format, arguments) => {
                 let arguments: Vec<u16> = arguments.iter().map(of).collect();
@@ -292,7 +297,10 @@ impl Flow<'_> {
                 self.expression(b);
             }
             ExpressionKind::Conditional(c, a, b) => [c, a, b].into_iter().for_each(|e| self.expression(e)),
-            ExpressionKind::Format(_, arguments) | ExpressionKind::Print(_, arguments) => {
+            ExpressionKind::Tokenize(a, b) => [a, b].into_iter().for_each(|e| self.expression(e)),
+            ExpressionKind::Format(_, arguments)
+            | ExpressionKind::StringFunction(_, arguments)
+            | ExpressionKind::Print(_, arguments) => {
                 arguments.iter().for_each(|argument| self.expression(argument));
             }
             ExpressionKind::Long(_)
@@ -367,6 +375,21 @@ impl Flow<'_> {
             self.grew = true;
         }
     }
+}
+
+/// The bound of what a function of strings gives, from that of its first argument.
+fn string_function_bound(function: StringFunction, first: u16, arguments: &[Expression]) -> u16 {
+    let bound = match (function, arguments) {
+        (StringFunction::Substring, [_, _, Expression { kind: ExpressionKind::Long(size), .. }]) => {
+            first.min(u16::try_from((*size).max(0)).unwrap_or(u16::MAX))
+        }
+        (StringFunction::Substring | StringFunction::Token, _) => first,
+        // A byte may become a backslash and three digits.
+        (StringFunction::Escape, _) => first.saturating_mul(4),
+        (StringFunction::Quote, _) => first.saturating_mul(4).saturating_add(2),
+        _ => BOUND_MAX,
+    };
+    bound.min(BOUND_MAX)
 }
 
 /// How many bytes a format can give, with arguments of these bounds.

@@ -4,7 +4,9 @@
 
 mod body;
 mod bounds;
+mod entries;
 mod ssa;
+mod strings;
 
 use std::collections::BTreeMap;
 
@@ -13,7 +15,7 @@ use shared::abi::value::Datum;
 use shared::diagnostic::{Diagnostic, Severity, Span};
 use shared::ir::{self, FormatDecl, FormatId, Ir, Type};
 
-use crate::program::{self, Content, Program, Storage};
+use crate::program::{self, Content, Program, Statistic, Storage};
 use crate::source::Sources;
 use bounds::Bounds;
 
@@ -23,8 +25,16 @@ use bounds::Bounds;
 /// When it needs what the IR cannot express yet, everything of it, or more formats than an event record can name.
 pub fn translate(program: &Program, sources: &Sources) -> Result<Ir, Vec<Diagnostic>> {
     let bounds = Bounds::infer(program);
-    let mut unit = Unit { program, sources, bounds: &bounds, formats: Formats::default(), refused: Vec::new() };
-    let globals = program.globals.iter().enumerate().map(|(index, global)| unit.global(global, index)).collect();
+    let mut unit = Unit {
+        program,
+        sources,
+        bounds: &bounds,
+        formats: Formats::default(),
+        uses_tokens: false,
+        refused: Vec::new(),
+    };
+    let mut globals: Vec<ir::Global> =
+        program.globals.iter().enumerate().map(|(index, global)| unit.global(global, index)).collect();
     let mut functions = Vec::new();
     for (index, function) in program.functions.iter().enumerate() {
         functions.push(body::function(&mut unit, index, function));
@@ -36,6 +46,7 @@ pub fn translate(program: &Program, sources: &Sources) -> Result<Ir, Vec<Diagnos
         functions.push(body::handler(&mut unit, index, probe));
     }
     unit.check_format_count();
+    globals.extend(unit.uses_tokens.then(strings::token_global));
     if !unit.refused.is_empty() {
         return Err(unit.refused);
     }
@@ -52,12 +63,19 @@ fn ir_type(ty: program::Type, bound: u16) -> Type {
     }
 }
 
+fn ir_statistic(statistic: &Statistic) -> ir::Statistic {
+    let Statistic { aggregates, histograms, variance_shift } = statistic.clone();
+    ir::Statistic { aggregates, histograms, variance_shift }
+}
+
 /// What the translation of one body shares with the others.
 struct Unit<'a> {
     program: &'a Program,
     sources: &'a Sources,
     bounds: &'a Bounds,
     formats: Formats,
+    /// Whether something is kept between calls of `tokenize`.
+    uses_tokens: bool,
     /// What cannot be expressed.
     refused: Vec<Diagnostic>,
 }
@@ -71,6 +89,12 @@ impl Unit<'_> {
         if !self.refused.contains(&diagnostic) {
             self.refused.push(diagnostic);
         }
+    }
+
+    /// The global behind those of the script.
+    fn token_global(&mut self) -> ir::GlobalId {
+        self.uses_tokens = true;
+        ir::GlobalId(self.program.globals.len() as u16)
     }
 
     fn check_format_count(&mut self) {
@@ -91,23 +115,14 @@ impl Unit<'_> {
                 };
                 ir::Storage::Scalar { ty, initial: initial.clone() }
             }
-            Storage::Statistic(_) => {
-                self.refuse(global.span, "a statistic");
-                ir::Storage::Scalar { ty: Type::Long, initial: Datum::Long(0) }
-            }
+            Storage::Statistic(statistic) => ir::Storage::Statistic(ir_statistic(statistic)),
             Storage::Array { keys, content, entries_max, wrap } => {
-                if *wrap {
-                    self.refuse(global.span, "an array that drops its oldest entries (`%`)");
-                }
-                let value = match content {
-                    Content::Value(value) => ir_type(*value, bounds.value),
-                    Content::Statistic(_) => {
-                        self.refuse(global.span, "an array of statistics");
-                        Type::Long
-                    }
+                let content = match content {
+                    Content::Value(value) => ir::Content::Value(ir_type(*value, bounds.value)),
+                    Content::Statistic(statistic) => ir::Content::Statistic(ir_statistic(statistic)),
                 };
                 let keys = keys.iter().zip(&bounds.keys).map(|(&key, &bound)| ir_type(key, bound)).collect();
-                ir::Storage::Array { keys, value, entries_max: *entries_max }
+                ir::Storage::Array { keys, content, entries_max: *entries_max, wrap: *wrap }
             }
         };
         ir::Global { name: global.name.clone(), storage }

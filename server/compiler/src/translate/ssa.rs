@@ -45,6 +45,12 @@ impl Builder {
         builder
     }
 
+    /// A variable that the script does not know.
+    pub(super) fn new_variable(&mut self, ty: Type) -> Variable {
+        self.variables.push(ty);
+        Variable(self.variables.len() - 1)
+    }
+
     /// A block that nothing jumps to yet.
     pub(super) fn new_block(&mut self) -> BlockId {
         let block = Block {

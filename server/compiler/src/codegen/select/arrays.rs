@@ -1,7 +1,7 @@
 //! Associative arrays: hash maps with keys laid out as [`shared::abi::value`] says.
 
 use regalloc2::VReg;
-use shared::ir::{GlobalId, Op, Storage, Type, Value};
+use shared::ir::{Content, GlobalId, Op, Storage, Type, Value};
 
 use super::Selector;
 use crate::bpf::code::{Alu, EEXIST, Helper, Jump, Size, map};
@@ -29,16 +29,22 @@ impl Selector<'_> {
 
     fn types(&self, array: GlobalId) -> (Vec<Type>, Type) {
         match &self.ir.globals[usize::from(array.0)].storage {
-            Storage::Array { keys, value, .. } => (keys.clone(), *value),
+            Storage::Array { keys, content: Content::Value(value), .. } => (keys.clone(), *value),
+            Storage::Array { keys, content: Content::Statistic(_), .. } => (keys.clone(), Type::Long),
             Storage::Scalar { ty, .. } => (Vec::new(), *ty),
+            // By its number, the only one.
+            Storage::Statistic(_) => (vec![Type::Long], Type::Long),
         }
     }
 
     /// Lays out a key in the frame; gives its address.
-    fn key(&mut self, array: GlobalId, keys: &[Value]) -> VReg {
+    pub(super) fn key(&mut self, array: GlobalId, keys: &[Value]) -> VReg {
         let (types, _) = self.types(array);
         let (offsets, size) = shared::abi::value::offsets(&types);
         let slot = self.draft.new_transient_slot(size);
+        if keys.is_empty() {
+            self.store(Base::Slot(slot), 0, Source::Immediate(0));
+        }
         for ((&key, ty), offset) in keys.iter().zip(&types).zip(offsets) {
             self.write(key, *ty, Base::Slot(slot), offset as i32);
         }
@@ -66,7 +72,7 @@ impl Selector<'_> {
         (key, entry)
     }
 
-    fn lookup_at(&mut self, array: GlobalId, key: VReg) -> VReg {
+    pub(super) fn lookup_at(&mut self, array: GlobalId, key: VReg) -> VReg {
         let map = self.address(Symbol::Map(Map::Array(array)), 0);
         self.call(Helper::MapLookupElem, &[map, key])
     }
@@ -113,7 +119,7 @@ impl Selector<'_> {
         results.iter().for_each(|&full| self.define_truth(full, error));
     }
 
-    fn update(&mut self, array: GlobalId, key: VReg, value: VReg, flags: i64) -> VReg {
+    pub(super) fn update(&mut self, array: GlobalId, key: VReg, value: VReg, flags: i64) -> VReg {
         let map = self.address(Symbol::Map(Map::Array(array)), 0);
         let flags = self.immediate(flags);
         self.call(Helper::MapUpdateElem, &[map, key, value, flags])

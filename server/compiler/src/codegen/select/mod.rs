@@ -7,6 +7,8 @@ mod arrays;
 mod loops;
 mod output;
 mod scratch;
+mod statistics;
+mod string_functions;
 mod strings;
 
 use std::collections::BTreeMap;
@@ -14,7 +16,8 @@ use std::collections::BTreeMap;
 use regalloc2::{Block, VReg};
 use shared::abi::map::{PARAMETERS, Parameter, SessionState, scalar_offsets, session};
 use shared::ir::{
-    BinaryOp, Clock, End, Function, Handler, Ir, Location, Op, Relation, Space, TaskField, Type, UnaryOp, Value, Width,
+    BinaryOp, Clock, End, Function, Handler, Ir, Location, Op, Relation, Space, Storage, TaskField, Type, UnaryOp,
+    Value, Width,
 };
 use shared::target::{Feature, Target};
 
@@ -340,6 +343,8 @@ impl Selector<'_> {
                 let address = self.long(*address);
                 self.load_memory(*space, *width, address, results);
             }
+            Op::LoadString { space, address, bytes_max } => self.load_string(*space, *address, *bytes_max, results),
+            Op::StringFunction(function, arguments) => self.string_function(*function, arguments, results)?,
             Op::Register(number) => {
                 let kind = self.handler.points[0].place.kind();
                 let offset = context::register(kind, self.target.architecture, *number)
@@ -370,7 +375,11 @@ impl Selector<'_> {
             Op::Caught => {
                 return Err((self.location, Refusal::NotInKernel("`try` around a function that calls itself")));
             }
-            Op::ArrayClear(_) => return Err((self.location, Refusal::NotInKernel("deleting a whole array"))),
+            Op::ArrayClear(global) => match self.ir.globals[usize::from(global.0)].storage {
+                Storage::Statistic(_) => self.clear_statistic(*global)?,
+                _ => return Err((self.location, Refusal::NotInKernel("deleting a whole array"))),
+            },
+            Op::Accumulate(..) | Op::Aggregate(..) | Op::Bucket(..) | Op::Draw(..) => self.statistic_op(op, results)?,
             Op::Iterate { .. } | Op::Next(_) | Op::Key(..) | Op::Entry(_) => {
                 return Err((self.location, Refusal::NotInKernel("foreach")));
             }
@@ -492,7 +501,7 @@ impl Selector<'_> {
                 }
             },
             Op::Set(global, value) => match self.ir.globals[usize::from(global.0)].storage {
-                shared::ir::Storage::Scalar { ty: Type::String(bound), .. } => {
+                Storage::Scalar { ty: Type::String(bound), .. } => {
                     let text = self.text(*value);
                     self.write_text(&text, base, offset, bound);
                 }

@@ -43,11 +43,19 @@ impl Text {
         Self { place: TextPlace::Literal(cut.into()), bound }
     }
 
+    pub(super) fn frame(slot: Slot, bound: u16) -> Self {
+        Self { place: TextPlace::Frame(slot), bound }
+    }
+
     pub(super) fn is_literal(&self) -> bool {
         matches!(self.place, TextPlace::Literal(_))
     }
 
-    fn size(&self) -> usize {
+    pub(super) fn bound(&self) -> u16 {
+        self.bound
+    }
+
+    pub(super) fn size(&self) -> usize {
         Type::String(self.bound).size()
     }
 }
@@ -68,9 +76,7 @@ impl Selector<'_> {
                 self.define(result, register);
             }
             Op::Concat(a, b) => {
-                let texts = [self.text(*a), self.text(*b)];
-                let pointers: Vec<VReg> = texts.iter().map(|text| self.text_pointer(text)).collect();
-                self.snprintf(b"%s%s", &pointers, result)?;
+                self.concat(*a, *b, result);
             }
             Op::Format(format, arguments) => self.format(*format, arguments, result)?,
             Op::Point(field) => self.point(*field, result)?,
@@ -79,7 +85,7 @@ impl Selector<'_> {
         Ok(())
     }
 
-    fn bound(&self, value: Value) -> u16 {
+    pub(super) fn bound(&self, value: Value) -> u16 {
         match self.function.ty(value) {
             Type::String(bound) => bound,
             Type::Long | Type::Iterator => 0,
@@ -125,7 +131,7 @@ impl Selector<'_> {
         }
     }
 
-    fn word_register(&mut self, text: &Text, index: usize) -> VReg {
+    pub(super) fn word_register(&mut self, text: &Text, index: usize) -> VReg {
         match self.word(text, index) {
             Source::Register(register) => register,
             Source::Immediate(word) => self.immediate(i64::from(word)),
@@ -217,7 +223,7 @@ impl Selector<'_> {
 
     /// Clears a slot for a helper to write a string to: it writes up to the NUL and no further, the padding is ours. (That of
     /// `bpf_get_current_comm` came and went with the kernel's choice of string function.)
-    fn zero(&mut self, slot: Slot, bound: u16) {
+    pub(super) fn zero(&mut self, slot: Slot, bound: u16) {
         self.clear(Base::Slot(slot), 0, Type::String(bound).size());
     }
 

@@ -1,9 +1,9 @@
 //! Expressions of the script's own: literals, variables, arithmetic, comparison, calls, assignment.
 
 use shared::diagnostic::{Diagnostic, Note, Span};
-use shared::ir::{BinaryOp, Relation, UnaryOp};
+use shared::ir::{BinaryOp, Relation, StringFunction, UnaryOp};
 
-use super::{Lower, decided, long};
+use super::{Lower, decided, long, zero};
 use crate::ast::{self, Assign, Binary, ExpressionKind as Tree, LiteralValue, Unary};
 use crate::elaborate::declarations::Callee;
 use crate::elaborate::intrinsic::{Intrinsic, Meaning};
@@ -34,6 +34,13 @@ impl<'d> Lower<'_, '_, 'd, '_> {
     }
 
     fn expression(&mut self, expression: &'d ast::Expression) -> Expression {
+        self.unit.depth += 1;
+        let lowered = self.lowered(expression);
+        self.unit.depth -= 1;
+        lowered
+    }
+
+    fn lowered(&mut self, expression: &'d ast::Expression) -> Expression {
         let span = expression.span;
         let (kind, ty) = match &expression.kind {
             Tree::Literal(LiteralValue::Number(number)) => (ExpressionKind::Long(*number), Type::Long),
@@ -97,7 +104,7 @@ impl<'d> Lower<'_, '_, 'd, '_> {
 
     fn contains(&mut self, keys: &'d [Option<ast::Expression>], array: &'d ast::Name, span: Span) -> Expression {
         let Some(array) = self.array_named(&array.text, array.span) else { return long(0, span) };
-        let Some(keys) = self.selectors(array, keys, span) else { return long(0, span) };
+        let Some(keys) = self.selectors(array, keys) else { return long(0, span) };
         Expression { kind: ExpressionKind::Contains(array, keys), ty: Type::Long, span }
     }
 
@@ -133,7 +140,10 @@ impl<'d> Lower<'_, '_, 'd, '_> {
                 let result = |&index: &usize| self.unit.types.functions[index].result;
                 let ty = overloads.iter().find_map(result).map_or(Type::Void, |slot| self.unit.types.of(slot));
                 let body = self.at.body;
-                let functions = overloads.iter().map(|&index| self.unit.function(index, body)).collect();
+                let functions: Vec<_> = overloads.iter().filter_map(|&index| self.unit.function(index, body)).collect();
+                if functions.is_empty() {
+                    return zero(ty, span);
+                }
                 Expression { kind: ExpressionKind::Call(functions, values), ty, span }
             }
             Some(Callee::Intrinsic(intrinsic)) => intrinsic_call(intrinsic, &mut values, span),
@@ -259,6 +269,16 @@ fn intrinsic_call(intrinsic: &Intrinsic, arguments: &mut Vec<Expression>, span: 
             let address = argument();
             ExpressionKind::LoadString(space, address, Some(argument()))
         }
+        Meaning::StringFunction(function) => {
+            let arguments = function.parameters().iter().map(|_| *argument()).collect();
+            ExpressionKind::StringFunction(function, arguments)
+        }
+        Meaning::IsPart => {
+            let found = ExpressionKind::StringFunction(StringFunction::Find, vec![*argument(), *argument()]);
+            let found = Expression { kind: found, ty: Type::Long, span };
+            ExpressionKind::Compare(Relation::GreaterEqual, Box::new(found), Box::new(long(0, span)))
+        }
+        Meaning::Tokenize => ExpressionKind::Tokenize(argument(), argument()),
     };
     Expression { kind, ty: intrinsic.result, span }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use shared::abi::value::Datum;
 use shared::diagnostic::{Diagnostic, Span};
-use shared::limits::{MAP_ENTRIES_DEFAULT, MAP_ENTRIES_MAX};
+use shared::limits::{MAP_ENTRIES_MAX, SCRIPT_NESTING_MAX};
 
 use super::Log;
 use super::declarations::Declarations;
@@ -41,7 +41,12 @@ pub(super) fn globals(declarations: &Declarations<'_>, types: &Types<'_>, log: &
             // An array that is declared with a size but never used has one key of any type.
             let keys: Vec<Type> = slots.keys.iter().map(|&slot| key_type(types, slot, span, log)).collect();
             let keys = if keys.is_empty() { vec![Type::Long] } else { keys };
-            Storage::Array { keys, content, entries_max: entries_max(declaration, log), wrap: declaration.wrap }
+            Storage::Array {
+                keys,
+                content,
+                entries_max: entries_max(declaration, declarations.tunables.map_entries, log),
+                wrap: declaration.wrap,
+            }
         } else {
             if declaration.wrap {
                 let message =
@@ -76,14 +81,14 @@ fn key_type(types: &Types<'_>, slot: Slot, span: Span, log: &mut Log) -> Type {
     ty
 }
 
-fn entries_max(declaration: &ast::GlobalDecl, log: &mut Log) -> u32 {
-    let Some(size) = &declaration.size else { return MAP_ENTRIES_DEFAULT };
+fn entries_max(declaration: &ast::GlobalDecl, default: u32, log: &mut Log) -> u32 {
+    let Some(size) = &declaration.size else { return default };
     match size.value {
         LiteralValue::Number(number) if number > 0 && number <= i64::from(MAP_ENTRIES_MAX) => number as u32,
         _ => {
             let message = format!("the size of an array must be between 1 and {MAP_ENTRIES_MAX}");
             log.report(Diagnostic::error("elaborate/array-size", size.span, message));
-            MAP_ENTRIES_DEFAULT
+            default
         }
     }
 }
@@ -144,19 +149,25 @@ impl<'d> Unit<'_, 'd, '_> {
         }
     }
 
-    /// The function that a body means by a function of the script.
-    fn function(&mut self, function: usize, caller: BodyId) -> FunctionId {
+    /// The function that a body means by a function of the script; nothing where they call one another too deep.
+    fn function(&mut self, function: usize, caller: BodyId) -> Option<FunctionId> {
         let body = self.callee(function, caller);
         if let Some(&id) = self.functions.ids.get(&body) {
-            return id;
+            return Some(id);
         }
         if let Some(&id) = self.functions.open.get(&body) {
             // It calls itself: what it is going to be needs a name now.
-            return id.unwrap_or_else(|| {
+            return Some(id.unwrap_or_else(|| {
                 let id = self.functions.reserve();
                 self.functions.open.insert(body, Some(id));
                 id
-            });
+            }));
+        }
+        if self.depth > SCRIPT_NESTING_MAX {
+            let span = self.declarations.functions[function].name.span;
+            let message = "functions that read target variables call one another too deep";
+            self.log.report(Diagnostic::error("elaborate/functions-too-deep", span, message));
+            return None;
         }
         self.functions.open.insert(body, None);
         let lowered = self.lower_function(function, body);
@@ -168,7 +179,7 @@ impl<'d> Unit<'_, 'd, '_> {
             None => self.functions.share(lowered),
         };
         self.functions.ids.insert(body, id);
-        id
+        Some(id)
     }
 
     fn lower_function(&mut self, function: usize, body: BodyId) -> Function {
@@ -183,7 +194,7 @@ impl<'d> Unit<'_, 'd, '_> {
     pub(super) fn handler(&mut self, probe: usize, derivation: usize) -> Body {
         let derivation = if self.is_by_place(probe) { derivation } else { 0 };
         let body = BodyId { owner: Owner::Probe(probe), place: Some(PlaceId { probe, derivation }) };
-        let block = self.handlers[probe].body;
+        let block = &self.declarations.probes[probe].body;
         Lower::new(self, body).body(block)
     }
 

@@ -1,5 +1,7 @@
 //! Target variables and the operators that begin with `@`: what each comes to at this place.
 
+use std::collections::BTreeMap;
+
 use bstr::BString;
 use shared::diagnostic::{Diagnostic, Severity, Span};
 use shared::ir::{Space, Width};
@@ -7,10 +9,10 @@ use shared::probe::ProbeKind;
 
 use super::{Lower, long, zero};
 use crate::ast::{self, Block, ExpressionKind as Tree, Literal, LiteralValue, StatementKind};
-use crate::debuginfo::{Location, Moment};
+use crate::debuginfo::{Enumerator, Expr, Location, Moment};
 use crate::elaborate::target::{Failure, Shown, Target, text_of, wrong};
 use crate::elaborate::unit::{At, Owner};
-use crate::elaborate::{Log, constant, uses};
+use crate::elaborate::{constant, uses};
 use crate::program::{Expression, ExpressionKind, Place, Type};
 
 type Result<T> = std::result::Result<T, Failure>;
@@ -53,10 +55,19 @@ impl<'d> Lower<'_, '_, 'd, '_> {
     fn settle(&mut self, found: Result<Expression>, ty: Type, span: Span) -> Expression {
         found.unwrap_or_else(|failure| {
             if let Failure::Wrong(diagnostic) = failure {
-                self.report(*diagnostic);
+                self.report_missing(*diagnostic);
             }
             zero(ty, span)
         })
+    }
+
+    /// Reports that there is no such thing at this place; with `--skip-badvars` that is no error.
+    fn report_missing(&mut self, diagnostic: Diagnostic) {
+        if self.unit.environment.options.skip_badvars {
+            let diagnostic = Diagnostic { severity: Severity::Warning, ..diagnostic };
+            return self.report(diagnostic.note("0 or the empty string stands for it (--skip-badvars)"));
+        }
+        self.report(diagnostic);
     }
 
     /// A target expression that is assigned to.
@@ -146,20 +157,16 @@ impl<'d> Lower<'_, '_, 'd, '_> {
                 true
             }
         };
-        let Log { diagnostics, facts_needed, debuginfo_needed, debuginfo_missing } =
-            std::mem::replace(self.unit.log, log);
-        self.unit.log.facts_needed.extend(facts_needed);
-        self.unit.log.debuginfo_needed.extend(debuginfo_needed);
-        if self.unit.log.debuginfo_missing.is_none() {
-            self.unit.log.debuginfo_missing = debuginfo_missing;
-        }
-        lowered && diagnostics.iter().all(|diagnostic| diagnostic.severity != Severity::Error)
+        let tried = std::mem::replace(self.unit.log, log);
+        let is_clean = !tried.has_errors();
+        self.unit.log.add_needs(tried);
+        lowered && is_clean
     }
 
     /// Whether the handler itself, and not an alias around it, assigns to a variable.
     fn writes(&self, name: &str) -> bool {
         let Owner::Probe(probe) = self.at.body.owner else { return false };
-        uses::assigns(own_block(self.unit.handlers[probe].body), name)
+        uses::assigns(own_block(&self.unit.declarations.probes[probe].body), name)
     }
 
     // Moments
@@ -182,12 +189,9 @@ impl<'d> Lower<'_, '_, 'd, '_> {
     /// `@perf("name")`: one of the script's probes counts it.
     fn perf(&self, name: &Literal) -> Result<Expression> {
         let text = text_of(name);
-        let counts = |written: &ast::ProbePoint| {
-            let names =
-                |part: &ast::Component| part.argument.as_ref().is_some_and(|argument| text_of(argument) == text);
-            written.components.iter().any(|part| part.name.text == "counter" && names(part))
-        };
-        if !self.unit.declarations.probes.iter().any(|probe| probe.points.iter().any(counts)) {
+        let counter = format!("counter({text:?})");
+        let mut places = self.unit.declarations.probes.iter().flat_map(|probe| &probe.derivations);
+        if !places.any(|derivation| derivation.point.name.contains(&counter)) {
             let message = format!("there is no performance counter `{text}`");
             let diagnostic = Diagnostic::error("elaborate/unknown-counter", name.span, message);
             let help = format!("name one: `probe perf.hw.cpu_cycles.process(\"…\").counter(\"{text}\") {{}}`");
@@ -201,13 +205,10 @@ impl<'d> Lower<'_, '_, 'd, '_> {
     fn enumerator(&mut self, name: &Literal, module: Option<&Literal>, span: Span) -> Result<Expression> {
         let (file, _) = self.unit.module(module, self.at, span)?;
         let text = text_of(name);
-        let found = match self.unit.scope(self.at.body) {
-            Ok(scope) if scope.file == file => self.unit.resolver.file(file).variable(&scope.place, &text).ok(),
-            _ => None,
-        };
+        let found = self.unit.resolver.file(file).enumerator(&text).ok().flatten();
         match found.map(|variable| variable.location) {
-            Some(Location::Value(crate::debuginfo::Expr::Constant(number))) => Ok(long(number.cast_signed(), span)),
-            _ => Err(wrong("elaborate/unknown-enumerator", name.span, format!("there is no enumerator `{text}` here"))),
+            Some(Location::Value(Expr::Constant(number))) => Ok(long(number.cast_signed(), span)),
+            _ => Err(wrong("elaborate/unknown-enumerator", name.span, format!("there is no enumerator `{text}`"))),
         }
     }
 
@@ -234,11 +235,10 @@ impl<'d> Lower<'_, '_, 'd, '_> {
             let message = format!("`{}` has no enumerators", self.unit.type_name(file, type_id));
             return Err(wrong("elaborate/not-an-enum", ty.map_or(inner.span, |ty| ty.span), message));
         }
-        let mut names: Vec<(i64, BString)> = Vec::new();
-        for enumerator in enumerators {
-            if names.iter().all(|(value, _)| *value != enumerator.value) {
-                names.push((enumerator.value, enumerator.name.into()));
-            }
+        // Of several names for a value, the first counts.
+        let mut names = BTreeMap::new();
+        for Enumerator { name, value } in enumerators {
+            names.entry(value).or_insert_with(|| BString::from(name));
         }
         let kind = ExpressionKind::EnumName(Box::new(self.value(inner)), names);
         Ok(Expression { kind, ty: Type::String, span })

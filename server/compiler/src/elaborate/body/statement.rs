@@ -26,7 +26,13 @@ impl<'d> Lower<'_, '_, 'd, '_> {
         statements
     }
 
-    pub(super) fn statement(&mut self, statement: &'d ast::Statement, out: &mut Vec<Statement>) {
+    fn statement(&mut self, statement: &'d ast::Statement, out: &mut Vec<Statement>) {
+        self.unit.depth += 1;
+        self.lowered_statement(statement, out);
+        self.unit.depth -= 1;
+    }
+
+    fn lowered_statement(&mut self, statement: &'d ast::Statement, out: &mut Vec<Statement>) {
         let span = statement.span;
         let kind = match &statement.kind {
             ast::StatementKind::Empty => return,
@@ -92,7 +98,7 @@ impl<'d> Lower<'_, '_, 'd, '_> {
         match &expression.kind {
             Tree::Index { base, keys } => {
                 let array = self.array(base)?;
-                Some(StatementKind::Delete(array, self.selectors(array, keys, expression.span)?))
+                Some(StatementKind::Delete(array, self.selectors(array, keys)?))
             }
             Tree::Name(name) => {
                 let locals = self.unit.locals(self.at.body);
@@ -136,7 +142,12 @@ impl<'d> Lower<'_, '_, 'd, '_> {
         };
         let selection = match foreach.slice.as_slice() {
             [] => Vec::new(),
-            slice => self.selectors(array, slice, foreach.over.span)?,
+            slice if slice.len() == keys.len() => self.selectors(array, slice)?,
+            slice => {
+                let message = format!("{} keys are selected, and {} are taken", slice.len(), keys.len());
+                self.error("elaborate/key-count", foreach.over.span, message);
+                return None;
+            }
         };
         let order = foreach.sort.map_or(Order::Any, |sort| order(sort, value_type));
         let limit = foreach.limit.as_ref().map(|limit| self.value(limit));

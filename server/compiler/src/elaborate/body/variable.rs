@@ -21,7 +21,7 @@ impl<'d> Lower<'_, '_, 'd, '_> {
             }
             Tree::Index { base, keys } => {
                 let array = self.array(base)?;
-                Some(Place::Element(array, self.keys(array, keys, expression.span)?))
+                Some(Place::Element(array, self.keys(array, keys)?))
             }
             Tree::Target(_) | Tree::AtVar { .. } | Tree::Member { .. } | Tree::Element { .. } => {
                 self.target_place(expression)
@@ -125,18 +125,9 @@ impl<'d> Lower<'_, '_, 'd, '_> {
         None
     }
 
-    pub(super) fn selectors(
-        &mut self,
-        array: GlobalId,
-        keys: &'d [Option<ast::Expression>],
-        span: Span,
-    ) -> Option<Vec<Selector>> {
-        let expected = self.unit.declarations.globals[array.0].key_count;
-        if keys.len() != expected {
-            // A wrong number was reported when the arrays were collected, except of `foreach`.
-            let name = &self.unit.declarations.globals[array.0].declaration.name.text;
-            let message = format!("array `{name}` has {expected} keys, {} are selected", keys.len());
-            self.error("elaborate/key-count", span, message);
+    pub(super) fn selectors(&mut self, array: GlobalId, keys: &'d [Option<ast::Expression>]) -> Option<Vec<Selector>> {
+        // A wrong number was reported when the arrays were collected.
+        if keys.len() != self.unit.declarations.globals[array.0].key_count {
             return None;
         }
         let selector = |key: &'d Option<ast::Expression>| match key {
@@ -147,8 +138,8 @@ impl<'d> Lower<'_, '_, 'd, '_> {
     }
 
     /// Keys that mean one entry.
-    fn keys(&mut self, array: GlobalId, keys: &'d [Option<ast::Expression>], span: Span) -> Option<Vec<Expression>> {
-        let selectors = self.selectors(array, keys, span)?;
+    fn keys(&mut self, array: GlobalId, keys: &'d [Option<ast::Expression>]) -> Option<Vec<Expression>> {
+        let selectors = self.selectors(array, keys)?;
         let mut values = Vec::new();
         for selector in selectors {
             match selector {

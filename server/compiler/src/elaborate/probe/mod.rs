@@ -1,6 +1,7 @@
 //! Probe points: from what is written to where it attaches, one file a probe kind.
 
 mod been;
+mod families;
 mod functions;
 mod kprobe;
 mod timer;
@@ -9,14 +10,16 @@ mod uprobe;
 
 use shared::diagnostic::{Diagnostic, Span, similar};
 use shared::ir::Space;
-use shared::probe::{Place, ProbeKind, ProbePoint};
-use shared::target::{BuildId, Fact, FactQuery, Feature};
+use shared::probe::{KernelBase, Place, ProbeKind, ProbePoint};
+use shared::target::{BuildId, Fact, FactQuery, Feature, is_glob};
 
 use super::{Environment, Log};
 use crate::DebuginfoNeed;
 use crate::ast::{self, Component, LiteralValue};
-use crate::debuginfo::Debuginfo;
 use crate::debuginfo::index::Index;
+use crate::debuginfo::{Debuginfo, DebuginfoError, ObjectKind};
+use crate::library::component_matches;
+use crate::program::Base;
 use crate::world::DebuginfoFile;
 
 /// One place that a probe point stands for, and what its target variables are looked up in.
@@ -47,6 +50,8 @@ pub(super) struct FunctionScope {
 
 /// What resolution of one point may come to, besides places.
 pub(super) enum Unresolved {
+    /// It has no known form.
+    Unknown,
     /// Something is wrong with it.
     Wrong(Box<Diagnostic>),
     /// Something has to be asked or fetched first.
@@ -58,7 +63,15 @@ type Resolved = Result<Vec<Derivation>, Unresolved>;
 /// Resolves probe points, and keeps the debug files that were opened on the way.
 pub(super) struct Resolver<'a> {
     environment: &'a Environment<'a>,
-    files: Vec<(BuildId, Debuginfo<'a>)>,
+    files: Vec<OpenFile<'a>>,
+}
+
+/// An opened debug file.
+struct OpenFile<'a> {
+    /// What a person calls the object that it describes: its path, if it is a program.
+    object: String,
+    build_id: BuildId,
+    debuginfo: Debuginfo<'a>,
 }
 
 /// A form that a probe point can have: its components, where `()` stands for an argument, and what resolves it.
@@ -82,35 +95,33 @@ impl<'a> Resolver<'a> {
         Self { environment, files: Vec::new() }
     }
 
-    /// The places of a list of points.
-    pub(super) fn resolve_all(&mut self, points: &[ast::ProbePoint], log: &mut Log) -> Vec<Derivation> {
-        let mut derivations = Vec::new();
-        for written in points {
-            if let Some(condition) = &written.condition {
-                let message = "probe conditions are not supported by this version";
-                log.report(Diagnostic::error("elaborate/not-supported", condition.span, message));
-            }
-            match self.resolve(written, log) {
-                Ok(found) => {
-                    let sufficient = written.sufficient && !found.is_empty();
-                    derivations.extend(found);
-                    if sufficient {
-                        break;
-                    }
-                }
-                Err(Unresolved::Wrong(_)) if written.optional => {}
-                Err(Unresolved::Wrong(diagnostic)) => log.report(*diagnostic),
-                Err(Unresolved::Waiting) => {}
+    /// The places of a point; with wildcards, those of every form that matches and has any.
+    pub(super) fn resolve(&mut self, written: &ast::ProbePoint, log: &mut Log) -> Resolved {
+        if !written.components.iter().any(|component| is_glob(&component.name.text)) {
+            let form = forms().find(|form| form.fits(&written.components)).ok_or(Unresolved::Unknown)?;
+            return (form.resolve)(self, &Point { written }, log);
+        }
+        let (mut derivations, mut failure) = (Vec::new(), Unresolved::Unknown);
+        for form in forms() {
+            let Some(components) = form.instance(&written.components) else { continue };
+            let written = ast::ProbePoint { components, ..written.clone() };
+            match (form.resolve)(self, &Point { written: &written }, log) {
+                Ok(found) => derivations.extend(found),
+                Err(Unresolved::Waiting) => failure = Unresolved::Waiting,
+                Err(wrong @ Unresolved::Wrong(_)) if matches!(failure, Unresolved::Unknown) => failure = wrong,
+                Err(_) => {}
             }
         }
-        derivations
+        match failure {
+            Unresolved::Waiting => Err(Unresolved::Waiting),
+            failure if derivations.is_empty() => Err(failure),
+            _ => Ok(derivations),
+        }
     }
 
-    fn resolve(&mut self, written: &ast::ProbePoint, log: &mut Log) -> Resolved {
-        match forms().find(|form| form.fits(&written.components)) {
-            Some(form) => (form.resolve)(self, &Point { written }, log),
-            None => Err(unknown_form(written)),
-        }
+    /// What is wrong with a point that has no known form and names none of the aliases.
+    pub(super) fn unknown<'n>(&self, written: &ast::ProbePoint, aliases: impl Iterator<Item = &'n str>) -> Diagnostic {
+        families::refuse(written).unwrap_or_else(|| unknown_form(written, aliases))
     }
 
     /// What places must agree in to share a program; nothing where they cannot share one, because the kernel does not tell
@@ -134,7 +145,7 @@ impl<'a> Resolver<'a> {
 
     /// Opens the debug file of an object.
     fn open(&mut self, object: &str, build_id: &BuildId, span: Span, log: &mut Log) -> Result<usize, Unresolved> {
-        if let Some(index) = self.files.iter().position(|(known, _)| known == build_id) {
+        if let Some(index) = self.files.iter().position(|file| file.build_id == *build_id) {
             return Ok(index);
         }
         let need = || DebuginfoNeed { object: object.to_owned(), build_id: build_id.clone() };
@@ -150,11 +161,11 @@ impl<'a> Resolver<'a> {
             }
         };
         let index = self.environment.world.index(build_id).and_then(|index| Index::open(index).ok());
-        let file = Debuginfo::open_indexed(bytes, index).map_err(|error| {
+        let debuginfo = Debuginfo::open_indexed(bytes, index).map_err(|error| {
             let message = format!("the debuginfo of {object} (build id {build_id}) cannot be read: {error}");
             Unresolved::wrong("elaborate/debuginfo", span, message)
         })?;
-        self.files.push((build_id.clone(), file));
+        self.files.push(OpenFile { object: object.to_owned(), build_id: build_id.clone(), debuginfo });
         Ok(self.files.len() - 1)
     }
 
@@ -174,7 +185,17 @@ impl<'a> Resolver<'a> {
 
     /// An opened debug file.
     pub(super) fn file(&self, index: usize) -> &Debuginfo<'a> {
-        &self.files[index].1
+        &self.files[index].debuginfo
+    }
+
+    /// What addresses of an opened debug file are counted from where its object is loaded, and a link-time address so
+    /// counted.
+    pub(super) fn loaded_address(&self, index: usize, address: u64) -> Result<(Base, u64), DebuginfoError> {
+        let OpenFile { object, build_id, debuginfo } = &self.files[index];
+        if debuginfo.object().kind == ObjectKind::Kernel {
+            return Ok((Base::Kernel(KernelBase::Stext), debuginfo.offset_from_stext(address)?));
+        }
+        Ok((Base::Object { path: object.clone(), build_id: build_id.clone() }, address))
     }
 }
 
@@ -186,17 +207,40 @@ impl Unresolved {
 
 impl Form {
     fn fits(&self, components: &[Component]) -> bool {
-        self.components.len() == components.len() && self.common(components) == components.len()
+        self.components.len() == components.len() && common(self.components, components) == components.len()
     }
 
-    /// How many components agree before the first that does not.
-    fn common(&self, components: &[Component]) -> usize {
-        let agree = |(form, written): &(&&str, &Component)| match form.strip_suffix("()") {
-            Some(name) => written.name.text == name && written.argument.is_some(),
-            None => written.name.text == **form && written.argument.is_none(),
-        };
-        self.components.iter().zip(components).take_while(agree).count()
+    /// The point of this form that components with wildcards mean; nothing where they mean none.
+    fn instance(&self, written: &[Component]) -> Option<Vec<Component>> {
+        instance(self.components, written)
     }
+}
+
+/// How many components agree before the first that does not.
+fn common(known: &[&str], written: &[Component]) -> usize {
+    let agree = |(known, written): &(&&str, &Component)| match known.strip_suffix("()") {
+        Some(name) => written.name.text == name && written.argument.is_some(),
+        None => written.name.text == **known && written.argument.is_none(),
+    };
+    known.iter().zip(written).take_while(agree).count()
+}
+
+fn instance(form: &[&str], written: &[Component]) -> Option<Vec<Component>> {
+    let Some((first, rest)) = written.split_first() else { return form.is_empty().then(Vec::new) };
+    let named =
+        |name: &str| Component { name: ast::Name { text: name.to_owned(), span: first.name.span }, ..first.clone() };
+    // What `**` stands for has no arguments.
+    let count_max = if first.name.text.contains("**") { form.len() } else { form.len().min(1) };
+    (1..=count_max).find_map(|count| {
+        let (head, tail) = form.split_at(count);
+        let has_argument = count == 1 && head[0].ends_with("()");
+        let name = head.join(".");
+        let matches = component_matches(&first.name.text, name.trim_end_matches("()"))
+            && (count == 1 || !name.contains("()"))
+            && has_argument == first.argument.is_some();
+        let rest = matches.then(|| instance(tail, rest)).flatten()?;
+        Some(head.iter().map(|name| named(name.trim_end_matches("()"))).chain(rest).collect())
+    })
 }
 
 impl Point<'_> {
@@ -233,30 +277,39 @@ impl Point<'_> {
     }
 }
 
-fn unknown_form(written: &ast::ProbePoint) -> Unresolved {
+fn unknown_form<'n>(written: &ast::ProbePoint, aliases: impl Iterator<Item = &'n str>) -> Diagnostic {
     let components = &written.components;
-    let common = forms().map(|form| form.common(components)).max().unwrap_or(0);
-    let possible = forms().filter(|form| form.common(components) == common && form.components.len() > common);
-    let mut possible: Vec<&str> = possible.map(|form| form.components[common]).collect();
+    let aliases: Vec<Vec<&str>> = aliases.map(|name| name.split('.').collect()).collect();
+    let known: Vec<&[&str]> = forms().map(|form| form.components).chain(aliases.iter().map(Vec::as_slice)).collect();
+    let depth = known.iter().map(|known| common(known, components)).max().unwrap_or(0);
+    let possible = known.iter().filter(|known| common(known, components) == depth && known.len() > depth);
+    let mut possible: Vec<&str> = possible.map(|known| known[depth]).collect();
     possible.sort_unstable();
     possible.dedup();
-    let Some(wrong) = components.get(common) else {
+    let Some(wrong) = components.get(depth) else {
         let message = "the probe point is not complete";
         let diagnostic = Diagnostic::error("elaborate/unknown-probe-point", written.span, message);
-        return Unresolved::Wrong(Box::new(diagnostic.note(format!("it goes on with: {}", possible.join(", ")))));
+        return diagnostic.note(format!("it goes on with: {}", listed(&possible)));
     };
     let name = &wrong.name.text;
-    let message = match possible.iter().find(|form| form.trim_end_matches("()") == name) {
-        Some(form) if form.ends_with("()") => format!("`{name}` needs an argument"),
+    let message = match possible.iter().find(|known| known.trim_end_matches("()") == name) {
+        Some(known) if known.ends_with("()") => format!("`{name}` needs an argument"),
         Some(_) => format!("`{name}` takes no argument"),
         None => format!("unknown probe point component `{name}`"),
     };
-    let names: Vec<&str> = possible.iter().map(|form| form.trim_end_matches("()")).collect();
-    let mut diagnostic = Diagnostic::error("elaborate/unknown-probe-point", wrong.name.span, message);
+    let names: Vec<&str> = possible.iter().map(|known| known.trim_end_matches("()")).collect();
+    let diagnostic = Diagnostic::error("elaborate/unknown-probe-point", wrong.name.span, message);
     match similar(name, names.iter().copied()).first() {
-        Some(nearest) if *nearest != name => diagnostic = diagnostic.saying(format!("did you mean `{nearest}`?")),
-        _ if !possible.is_empty() => diagnostic = diagnostic.note(format!("possible here: {}", possible.join(", "))),
-        _ => diagnostic = diagnostic.note("the probe point ends before this"),
+        Some(nearest) if *nearest != name => diagnostic.saying(format!("did you mean `{nearest}`?")),
+        _ if !possible.is_empty() => diagnostic.note(format!("possible here: {}", listed(&possible))),
+        _ => diagnostic.note("the probe point ends before this"),
     }
-    Unresolved::Wrong(Box::new(diagnostic))
+}
+
+/// So many names as a person reads.
+fn listed(names: &[&str]) -> String {
+    const NAMES_MAX: usize = 20;
+    let more = names.len().saturating_sub(NAMES_MAX);
+    let shown = names[..names.len() - more].join(", ");
+    if more == 0 { shown } else { format!("{shown} and {more} more") }
 }

@@ -9,8 +9,8 @@ use super::probe::{FunctionScope, Unresolved};
 use super::unit::{At, Unit};
 use crate::ast::{self, ExpressionKind as Tree, Literal, LiteralValue};
 use crate::debuginfo::{
-    Availability, Debuginfo, Expr, Location, Moment, Place, ScopedVariable, Type as TargetType, TypeId, Variable,
-    VariableError,
+    Availability, Debuginfo, DebuginfoError, Expr, Location, Moment, Place, ScopedVariable, Type as TargetType, TypeId,
+    Variable, VariableError,
 };
 
 pub(super) use text::Shown;
@@ -41,7 +41,6 @@ pub(super) struct Target<'d> {
     pub(super) given: Vec<&'d ast::Expression>,
     /// Whether it is looked at when the probed function is entered, although the probe fires when it returns.
     pub(super) saved: bool,
-    at: At,
 }
 
 impl<'d, 'e> Unit<'_, 'd, 'e> {
@@ -86,25 +85,24 @@ impl<'d, 'e> Unit<'_, 'd, 'e> {
         };
         let variable = found.map_err(|error| self.explain(error, span))?;
         let saved = saved && !at.entry;
-        Ok(Target { variable, file: scope.file, space: scope.space, given: Vec::new(), saved, at })
+        Ok(Target { variable, file: scope.file, space: scope.space, given: Vec::new(), saved })
     }
 
     /// `@var("x@file", "module")`
     fn find_global(&mut self, name: &Literal, module: Option<&Literal>, at: At, span: Span) -> Result<Target<'d>> {
-        let scope = self.scope(at.body).ok();
         let (file, space) = self.module(module, at, span)?;
         let text = text_of(name);
         let (bare, source) = match text.split_once('@') {
             Some((bare, source)) => (bare, Some(source)),
             None => (text.as_str(), None),
         };
-        let Some(scope) = scope.filter(|scope| scope.file == file && source.is_none()) else {
-            let message = "a variable of another file than the probed one is not found by this version";
-            return Err(wrong("elaborate/target-variable", name.span, message));
-        };
-        let found = self.resolver.file(file).variable(&scope.place, bare);
-        let variable = found.map_err(|error| self.explain(error, span))?;
-        Ok(Target { variable, file, space, given: Vec::new(), saved: false, at })
+        let debuginfo = self.resolver.file(file);
+        // A name alone is first looked for where the probe is.
+        let scope = self.scope(at.body).ok().filter(|scope| scope.file == file && source.is_none());
+        let near = scope.and_then(|scope| debuginfo.variable(&scope.place, bare).ok());
+        let found = near.map_or_else(|| debuginfo.global(bare, source), Ok);
+        let variable = found.map_err(|error| self.explain(error, name.span))?;
+        Ok(Target { variable, file, space, given: Vec::new(), saved: false })
     }
 
     /// `@cast(e, "type", "module")`: a pointer to the type, or of the type where that is a pointer itself.
@@ -116,26 +114,22 @@ impl<'d, 'e> Unit<'_, 'd, 'e> {
         at: At,
         span: Span,
     ) -> Result<Target<'d>> {
-        let (file, space) = self.module(module, at, span)?;
-        let type_id = self.type_named(file, ty)?;
+        let (file, space, type_id) = self.type_in(module, ty, at, span)?;
         let debuginfo = self.resolver.file(file);
-        let explain = |error: crate::debuginfo::DebuginfoError| damaged(error, span);
+        let explain = |error: DebuginfoError| damaged(error, span);
         let type_id = match debuginfo.resolved_type(type_id).map_err(explain)?.1 {
             TargetType::Pointer { .. } => type_id,
             _ => type_id.pointer().map_err(explain)?,
         };
         let variable = Variable { type_id, location: Location::Value(Expr::Given(0)), bits: None };
-        Ok(Target { variable, file, space, given: vec![operand], saved: false, at })
+        Ok(Target { variable, file, space, given: vec![operand], saved: false })
     }
 
     /// A type by its C name.
     pub(super) fn type_named(&self, file: usize, name: &Literal) -> Result<TypeId> {
         let text = text_of(name);
         let found = self.resolver.file(file).type_named(&text).map_err(|error| damaged(error, name.span))?;
-        found.ok_or_else(|| {
-            let message = format!("there is no type `{text}` in the debuginfo");
-            wrong("elaborate/unknown-type", name.span, message)
-        })
+        found.ok_or_else(|| unknown_type(name))
     }
 
     /// An enumeration by its C name, with or without `enum`.
@@ -180,7 +174,7 @@ impl<'d, 'e> Unit<'_, 'd, 'e> {
         match self.pointer_of(expression, at) {
             Known::One(Pointer { file, type_id, space }) => {
                 let variable = Variable { type_id, location: Location::Value(Expr::Given(0)), bits: None };
-                Ok(Target { variable, file, space, given: vec![expression], saved: false, at })
+                Ok(Target { variable, file, space, given: vec![expression], saved: false })
             }
             Known::Nothing => {
                 let message = "nothing says what this points to";
@@ -213,18 +207,42 @@ impl<'d, 'e> Unit<'_, 'd, 'e> {
         matches!(resolved, TargetType::Pointer { .. }).then_some(pointer)
     }
 
-    /// The debug file that a module's name, or its absence, means, and whose memory pointers of it point into. Of several
-    /// names, separated by colons, the first counts; a header in angle brackets behind a name is only a hint.
+    /// The debug file that a module's name, or its absence, means, and whose memory pointers of it point into.
     pub(super) fn module(&mut self, module: Option<&Literal>, at: At, span: Span) -> Result<(usize, Space)> {
-        let Some(module) = module else {
-            if let Ok(scope) = self.scope(at.body) {
-                return Ok((scope.file, scope.space));
-            }
-            return Ok(self.resolver.module("kernel", span, self.log)?);
+        match module {
+            Some(module) => Ok(self.resolver.module(&text_of(module), module.span, self.log)?),
+            None => match self.scope(at.body) {
+                Ok(scope) => Ok((scope.file, scope.space)),
+                Err(_) => Ok(self.resolver.module("kernel", span, self.log)?),
+            },
+        }
+    }
+
+    /// A type by its C name, in the first of several modules that has it: their names are separated by colons, and a header
+    /// in angle brackets behind a name is only a hint.
+    fn type_in(
+        &mut self,
+        modules: Option<&Literal>,
+        ty: &Literal,
+        at: At,
+        span: Span,
+    ) -> Result<(usize, Space, TypeId)> {
+        let Some(modules) = modules else {
+            let (file, space) = self.module(None, at, span)?;
+            return Ok((file, space, self.type_named(file, ty)?));
         };
-        let text = text_of(module);
-        let names = text.split(':').map(|name| name.split('<').next().unwrap_or(name)).filter(|name| !name.is_empty());
-        Ok(self.resolver.module(names.clone().next().unwrap_or("kernel"), module.span, self.log)?)
+        let text = text_of(modules);
+        let names = text.split(':').map(|name| name.split('<').next().unwrap_or(name));
+        let mut found = Err(unknown_type(ty));
+        for name in names {
+            let name = if name.is_empty() { "kernel" } else { name };
+            let (file, space) = self.resolver.module(name, modules.span, self.log)?;
+            found = self.type_named(file, ty).map(|type_id| (file, space, type_id));
+            if found.is_ok() {
+                break;
+            }
+        }
+        found
     }
 
     /// The function whose variables are there.
@@ -250,6 +268,7 @@ impl<'d, 'e> Unit<'_, 'd, 'e> {
             VariableError::Unknown { name, function, .. } => {
                 ("elaborate/unknown-target-variable", format!("no variable `${name}` in function `{function}`"))
             }
+            VariableError::NoGlobal { .. } => ("elaborate/unknown-global-variable", error.to_string()),
             VariableError::NoMember { name, of, .. } => {
                 ("elaborate/unknown-member", format!("`{of}` has no member `{name}`"))
             }
@@ -302,7 +321,12 @@ pub(super) fn wrong(code: &str, span: Span, message: impl Into<String>) -> Failu
     Failure::Wrong(Box::new(Diagnostic::error(code, span, message)))
 }
 
-fn damaged(error: crate::debuginfo::DebuginfoError, span: Span) -> Failure {
+fn unknown_type(name: &Literal) -> Failure {
+    let message = format!("there is no type `{}` in the debuginfo", text_of(name));
+    wrong("elaborate/unknown-type", name.span, message)
+}
+
+fn damaged(error: DebuginfoError, span: Span) -> Failure {
     wrong("elaborate/target-variable", span, error.to_string())
 }
 
@@ -310,7 +334,7 @@ impl From<Unresolved> for Failure {
     fn from(unresolved: Unresolved) -> Self {
         match unresolved {
             Unresolved::Wrong(diagnostic) => Self::Wrong(diagnostic),
-            Unresolved::Waiting => Self::Waiting,
+            Unresolved::Waiting | Unresolved::Unknown => Self::Waiting,
         }
     }
 }

@@ -2,14 +2,14 @@
 
 use shared::diagnostic::{Diagnostic, Span};
 use shared::ir::{BinaryOp, Relation, Space, Width};
-use shared::probe;
 
-use super::{Failure, Result, Target, wrong};
+use super::{Failure, Result, Target, damaged, wrong};
 use crate::debuginfo::{self, Encoding, Expr, Location, Type as TargetType, TypeId, Variable};
+use crate::elaborate::probe::Resolver;
 use crate::elaborate::unit::Unit;
-use crate::program::{Base, Bits, Expression, ExpressionKind, Place, Type};
+use crate::program::{Bits, Expression, ExpressionKind, Place, Type};
 
-impl<'d> Unit<'_, 'd, '_> {
+impl<'d, 'e> Unit<'_, 'd, 'e> {
     /// The value of a target expression: a number of up to eight bytes. `given` are the values of [`Target::given`].
     pub(in crate::elaborate) fn read(
         &self,
@@ -62,22 +62,8 @@ impl<'d> Unit<'_, 'd, '_> {
         }
     }
 
-    pub(super) fn make<'m>(&self, target: &Target<'d>, given: &'m [Expression], span: Span) -> Make<'m> {
-        Make { space: target.space, span, given, base: self.base(target) }
-    }
-
-    /// What link-time addresses of the target's file are counted from, and the link-time address of that.
-    fn base(&self, target: &Target<'d>) -> Option<(Base, u64)> {
-        let scope = self.scope(target.at.body).ok().filter(|scope| scope.file == target.file)?;
-        match &self.derivation(target.at.body)?.point.place {
-            probe::Place::Kprobe { base, offset, .. } => {
-                Some((Base::Kernel(base.clone()), scope.place.pc.wrapping_sub(*offset)))
-            }
-            probe::Place::Uprobe { path, build_id, .. } => {
-                Some((Base::Object { path: path.clone(), build_id: build_id.clone() }, 0))
-            }
-            _ => None,
-        }
+    pub(super) fn make<'m>(&'m self, target: &Target<'d>, given: &'m [Expression], span: Span) -> Make<'m, 'e> {
+        Make { resolver: self.resolver, file: target.file, space: target.space, given, span }
     }
 
     /// What kind of number a variable is, and how wide what holds it is.
@@ -130,15 +116,15 @@ pub(super) fn scattered(span: Span) -> Failure {
 }
 
 /// Makes expressions of the program.
-#[derive(Clone)]
-pub(super) struct Make<'m> {
+pub(super) struct Make<'m, 'e> {
+    resolver: &'m Resolver<'e>,
+    file: usize,
     space: Space,
-    span: Span,
     given: &'m [Expression],
-    base: Option<(Base, u64)>,
+    span: Span,
 }
 
-impl Make<'_> {
+impl Make<'_, '_> {
     fn long(&self, kind: ExpressionKind) -> Expression {
         Expression { kind, ty: Type::Long, span: self.span }
     }
@@ -181,17 +167,11 @@ impl Make<'_> {
             Expr::Register(number) => self.long(ExpressionKind::Register(*number)),
             Expr::Load { address, size } => self.load(self.expression(address)?, Width { bytes: *size, signed: false }),
             Expr::Binary(op, a, b) => self.operation(*op, self.expression(a)?, self.expression(b)?),
-            Expr::Address(address) => match &self.base {
-                Some((base, link_time)) => {
-                    let offset = address.wrapping_sub(*link_time);
-                    self.long(ExpressionKind::Address(base.clone(), offset))
-                }
-                None => {
-                    let message =
-                        "this lies at a fixed address of an object, and nothing here says where that is loaded";
-                    return Err(wrong("elaborate/target-variable", self.span, message));
-                }
-            },
+            Expr::Address(address) => {
+                let found = self.resolver.loaded_address(self.file, *address);
+                let (base, offset) = found.map_err(|error| damaged(error, self.span))?;
+                self.long(ExpressionKind::Address(base, offset))
+            }
             Expr::Given(index) => match self.given.get(*index as usize) {
                 Some(given) => given.clone(),
                 None => return Err(scattered(self.span)),

@@ -111,7 +111,7 @@ impl<'d> Unit<'_, 'd, '_> {
         let known = known.map_err(|error| self.explain(error.into(), span))?;
         let none = Variable { type_id: debuginfo::TypeId::VOID, location: Location::Bytes(Vec::new()), bits: None };
         let (file, space) = (scope.file, scope.space);
-        let target = Target { variable: none, file, space, given: Vec::new(), saved: false, at };
+        let target = Target { variable: none, file, space, given: Vec::new(), saved: false };
         let mut writer = Writer::new(self, &target, &[], span);
         let wanted = known.iter().filter(|known| roles.contains(&known.role));
         for (index, known) in wanted.enumerate() {
@@ -137,7 +137,7 @@ impl<'d> Unit<'_, 'd, '_> {
         };
         let Some(variable) = returned else { return Ok(string(ExpressionKind::String(BString::default()), span)) };
         let (file, space) = (scope.file, scope.space);
-        let target = Target { variable: variable.clone(), file, space, given: Vec::new(), saved: false, at };
+        let target = Target { variable: variable.clone(), file, space, given: Vec::new(), saved: false };
         let mut writer = Writer::new(self, &target, &[], span);
         writer.text("return=");
         writer.value(&variable, shown, 0);
@@ -312,7 +312,7 @@ impl<'w, 'u, 'd, 'e> Writer<'w, 'u, 'd, 'e> {
         self.text("]");
     }
 
-    fn make(&self) -> super::read::Make<'w> {
+    fn make(&self) -> super::read::Make<'_, 'e> {
         self.unit.make(self.target, self.given, self.span)
     }
 

@@ -4,8 +4,8 @@ use shared::diagnostic::{Diagnostic, Span};
 
 use super::Preprocessor;
 use super::comparison::{self, Operand, Part};
-use crate::parse::literal;
 use crate::parse::token::{Symbol, Token, TokenKind};
+use crate::parse::{is_built_in, literal, unknown_operator};
 
 /// A conditional one of whose branches is being read.
 pub(super) struct OpenConditional {
@@ -186,7 +186,13 @@ impl Preprocessor<'_> {
     }
 
     fn unexpected(&mut self, token: Token, message: &str) -> Unread {
-        let diagnostic = Diagnostic::error("parse/condition", token.span, message);
+        let name = self.sources.text(token.span);
+        let diagnostic = match token.kind {
+            TokenKind::At if !is_built_in(name) => {
+                unknown_operator(token.span, name, [&self.macros, self.environment.macros])
+            }
+            _ => Diagnostic::error("parse/condition", token.span, message),
+        };
         self.report(match token.kind {
             TokenKind::Symbol(Symbol::ParenOpen | Symbol::ParenClose) => diagnostic
                 .help("a condition has no parentheses: `&&` binds tighter than `||`")

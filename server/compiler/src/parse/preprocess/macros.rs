@@ -7,7 +7,7 @@ use shared::limits::{MACRO_NESTING_MAX, MACRO_PARAMETERS_MAX};
 
 use super::conditional::Skip;
 use super::{Frame, Macro, Preprocessor};
-use crate::parse::BUILT_IN;
+use crate::parse::OPERATORS;
 use crate::parse::token::{Symbol, Token, TokenKind};
 
 /// A macro that is being expanded: what `@parameter` means in its body.
@@ -35,7 +35,7 @@ impl Preprocessor<'_> {
         let Some(parameters) = self.parameters(name) else { return };
         let Some(body) = self.body(name) else { return };
         let text = self.sources.text(name.span).to_owned();
-        if BUILT_IN.contains(&text.as_str()) {
+        if OPERATORS.contains(&text.as_str()) {
             let message = format!("the macro `@{text}` hides the operator of the same name");
             self.report(Diagnostic::warning("parse/macro-hides-operator", name.span, message));
         }

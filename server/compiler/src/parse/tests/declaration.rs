@@ -82,7 +82,7 @@ fn what_is_no_probe_point() {
           5:8 `(` to close this `(`
         error[parse/unexpected-token]: expected a string or a number, found `)`
           6:9 `)`
-        error[parse/unexpected-token]: expected a probe point, found `@x`
+        error[parse/unknown-operator]: no operator or macro is called `@x`
           7:7 `@x`
         error[parse/unexpected-token]: expected a probe point, found `,`
           8:7 `,`

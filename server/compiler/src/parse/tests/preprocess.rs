@@ -73,6 +73,7 @@ fn wrong_conditions_take_neither_branch() {
            %( 1 == \"a\" %? 1 %)
            %( guru_mode == 2 %? 1 %)
            %( 1 = 1 %? 1 %)
+           %( @nope == 1 %? 1 %)
            y }",
         r#"
         probe a {
@@ -100,7 +101,33 @@ fn wrong_conditions_take_neither_branch() {
           9:28 `2`
         error[parse/condition]: expected `<`, `<=`, `==`, `!=`, `>` or `>=`
           10:17 `=`
+        error[parse/unknown-operator]: no operator or macro is called `@nope`
+          11:15 `@nope`
         "#,
+    );
+}
+
+#[test]
+fn an_unknown_macro_is_told_wherever_it_stands() {
+    check(
+        "@define nope %( %)
+         @nop probe a { x }
+         probe b(@nop) { }
+         function f(@nop) { }",
+        "
+        probe a {
+          x;
+        }
+        error[parse/unknown-operator]: no operator or macro is called `@nop`
+          2:10 `@nop`
+          help: did you mean `@nope`?
+        error[parse/unknown-operator]: no operator or macro is called `@nop`
+          3:18 `@nop`
+          help: did you mean `@nope`?
+        error[parse/unknown-operator]: no operator or macro is called `@nop`
+          4:21 `@nop`
+          help: did you mean `@nope`?
+        ",
     );
 }
 

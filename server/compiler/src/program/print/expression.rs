@@ -59,6 +59,13 @@ impl Printer<'_> {
             ExpressionKind::UserRegister(number) => format!("@uregister({number})"),
             ExpressionKind::Address(base, offset) => address(base, *offset),
             ExpressionKind::Load(space, width, address) => format!("@{}_{width}({})", space.name(), e(address)),
+            ExpressionKind::StringFunction(function, arguments) => {
+                let arguments: Vec<String> = arguments.iter().map(|argument| self.expression(argument)).collect();
+                format!("{}({})", function.name(), arguments.join(", "))
+            }
+            ExpressionKind::Tokenize(string, delimiters) => {
+                format!("tokenize({}, {})", self.expression(string), self.expression(delimiters))
+            }
             ExpressionKind::LoadString(space, address, length) => {
                 let length = length.as_ref().map_or(String::new(), |length| format!(", {}", e(length)));
                 format!("@{}_string({}{length})", space.name(), e(address))
