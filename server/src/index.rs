@@ -2,6 +2,7 @@
 //! one. It must not know what is in them.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -67,10 +68,10 @@ impl Indexes {
     /// Has an index made in the background, unless it is there, or was tried already.
     pub fn make(self: &Arc<Self>, build_id: BuildId, file: PathBuf, workers: &Arc<Workers>) {
         let Some(key) = key(&build_id, &file) else { return };
-        if self.states().contains_key(&key) {
-            return;
-        }
-        self.states().insert(key.clone(), State::InTheMaking);
+        match self.states().entry(key.clone()) {
+            Entry::Occupied(_) => return,
+            Entry::Vacant(new) => new.insert(State::InTheMaking),
+        };
         let (this, workers) = (Arc::clone(self), Arc::clone(workers));
         tokio::spawn(async move {
             let turn = this.turn.acquire().await;

@@ -68,7 +68,7 @@ pub fn run() -> Result<()> {
     }
     println!("kernel {}, debug file on the local disk, medians of {ROUNDS} rounds\n", kernel.release);
     if stap.is_some() {
-        first.whole.goal = Some(peer.median());
+        first.whole.goal = Some(Duration::from_millis(peer.median().as_millis() as u64));
         println!("{peer}");
     } else {
         println!("stap is not installed: nothing to compare with (apt install systemtap)");
