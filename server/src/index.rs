@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use compiler::debuginfo::index::Index;
 use mmap_guard::map_file;
@@ -34,6 +35,13 @@ enum State {
     InTheMaking,
     /// It cannot be made.
     Impossible,
+}
+
+/// What an index is made of, and since when.
+struct Wanted {
+    build_id: BuildId,
+    file: PathBuf,
+    began: Instant,
 }
 
 /// Bytes of a debug file from which on an index is worth while. To search less takes as long as to start a process.
@@ -66,15 +74,17 @@ impl Indexes {
         let (this, workers) = (Arc::clone(self), Arc::clone(workers));
         tokio::spawn(async move {
             let turn = this.turn.acquire().await;
+            let began = Instant::now();
             let made = workers.index(file.clone()).await;
             drop(turn);
-            let keep = move || this.keep(&key, &build_id, &file, made);
+            let keep = move || this.keep(&key, &Wanted { build_id, file, began }, made);
             // What panicked said so itself.
             let _ = tokio::task::spawn_blocking(keep).await;
         });
     }
 
-    fn keep(&self, key: &str, build_id: &BuildId, file: &Path, made: Result<Result<Vec<u8>, String>, WorkerFailure>) {
+    fn keep(&self, key: &str, wanted: &Wanted, made: Result<Result<Vec<u8>, String>, WorkerFailure>) {
+        let Wanted { build_id, file, began } = wanted;
         let written = match made {
             Ok(Ok(index)) => self.write(key, &index).map_err(|error| error.to_string()),
             Ok(Err(why)) => Err(why),
@@ -82,7 +92,8 @@ impl Indexes {
         };
         let state = match written {
             Ok(bytes) => {
-                tracing::info!(%build_id, bytes, "debuginfo indexed");
+                let duration_ms = began.elapsed().as_millis();
+                tracing::info!(%build_id, bytes, duration_ms, "debuginfo indexed");
                 State::Whole
             }
             Err(why) => {

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use compiler::library::Library;
 use compiler::parse::{self, invariants};
 use compiler::world::{DebuginfoFile, World};
@@ -52,8 +52,9 @@ impl Host {
         self.vmlinux.is_some()
     }
 
-    /// Panics where a script that parses prints as another.
-    pub(crate) fn check_print(&self, script: &Script) {
+    /// Checks that a script prints as one that parses to the same tree. Panics where it does not by itself; what it is with
+    /// the macros of the tapset is compared as text.
+    pub(crate) fn check_print(&self, script: &Script) -> Result<()> {
         let environment = parse::Environment {
             kernel_release: &self.target.release,
             architecture: "x86_64",
@@ -67,29 +68,25 @@ impl Host {
             user_script: true,
         };
         invariants::parser_in(&script.text, &environment);
+        let print =
+            |text: &str| match self.ask(&Script { text: text.to_owned(), ..script.clone() }, Output::Parsed, &[])? {
+                (Compilation::Text(printed, _), _) => Ok(Some(printed)),
+                _ => anyhow::Ok(None),
+            };
+        if let Some(printed) = print(&script.text)? {
+            ensure!(print(&printed)?.as_ref() == Some(&printed), "this does not print as it is:\n{printed}");
+        }
+        Ok(())
     }
 
     /// How far a script gets.
     pub(crate) fn compile(&self, script: &Script) -> Result<Entry> {
+        let output = if self.elaborates() { Output::Elaborated } else { Output::Parsed };
         let mut facts = BTreeMap::new();
         for _ in 0..=FACT_ROUNDS_MAX {
-            let asked = Asked { host: self, passed: Cell::new(0) };
             let given: Vec<Fact> = facts.values().cloned().collect();
-            let request = Request {
-                script_name: &script.name,
-                script: &script.text,
-                additions: &[],
-                library: &[],
-                arguments: &script.arguments,
-                output: if self.elaborates() { Output::Elaborated } else { Output::Parsed },
-                guru: script.guru,
-                options: &Options::default(),
-                target: &self.target,
-                facts: &given,
-            };
-            let compilation = compiler::compile(&request, &asked)?;
+            let (compilation, entered) = self.ask(script, output, &given)?;
             // The stage that was entered last is not passed, unless its noun came out.
-            let entered = asked.passed.get();
             return Ok(match compilation {
                 Compilation::NeedFacts(queries) => {
                     facts.extend(queries.into_iter().map(|query| (query.clone(), self.answer(query))));
@@ -106,6 +103,24 @@ impl Host {
         bail!("it asks and asks")
     }
 
+    /// Compiles once; also says how many stages were entered.
+    fn ask(&self, script: &Script, output: Output, facts: &[Fact]) -> Result<(Compilation, usize)> {
+        let asked = Asked { host: self, entered: Cell::new(0) };
+        let request = Request {
+            script_name: &script.name,
+            script: &script.text,
+            additions: &[],
+            library: &script.library,
+            arguments: &script.arguments,
+            output,
+            guru: script.guru,
+            options: &Options::default(),
+            target: &self.target,
+            facts,
+        };
+        Ok((compiler::compile(&request, &asked)?, asked.entered.get()))
+    }
+
     fn answer(&self, query: FactQuery) -> Fact {
         match query {
             FactQuery::Elf { path } => Fact::Elf { path, found: Err("no such file".to_owned()) },
@@ -117,10 +132,10 @@ impl Host {
     }
 }
 
-/// One question, and how far the answer got.
+/// One question, and how many stages were entered to answer it.
 struct Asked<'a> {
     host: &'a Host,
-    passed: Cell<usize>,
+    entered: Cell<usize>,
 }
 
 impl World for Asked<'_> {
@@ -136,7 +151,7 @@ impl World for Asked<'_> {
     }
 
     fn entered(&self, _: Stage) {
-        self.passed.set(self.passed.get() + 1);
+        self.entered.set(self.entered.get() + 1);
     }
 }
 

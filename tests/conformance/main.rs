@@ -82,7 +82,7 @@ fn trials_of(ledger: Ledger, scripts: Vec<Script>, host: &Arc<Host>) -> Result<V
 
 /// Compares what becomes of a script with what the ledger says.
 fn check(host: &Host, script: &Script, expected: &Entry) -> Result<()> {
-    host.check_print(script);
+    host.check_print(script)?;
     let found = host.compile(script).with_context(|| format!("compiling {}", script.path.display()))?;
     let expected = if host.elaborates() { expected.clone() } else { expected.only_parsed(&found) };
     let (reaches, lacks) = (&found.reaches, &found.lacks);

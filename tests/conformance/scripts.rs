@@ -1,11 +1,12 @@
-//! The scripts that the package installed, and how upstream's own tests call each: its arguments, and whether it is in guru
-//! mode. A `.meta` file beside a script says that, in a line such as `test_check: stap -gp4 psig.stp -x $$`.
+//! The scripts that the package installed, and how upstream's own tests call each: its arguments, whether it is in guru mode,
+//! and with which library. A `.meta` file beside a script says that, in a line such as `test_check: stap -gp4 psig.stp -x $$`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use harness::process;
+use shared::protocol::request::Text;
 
 use crate::ledger::Ledger;
 
@@ -26,6 +27,8 @@ pub(crate) struct Script {
     pub(crate) arguments: Vec<String>,
     /// `-g`
     pub(crate) guru: bool,
+    /// The files of the directory that `-I` names.
+    pub(crate) library: Vec<Text>,
 }
 
 /// The version of the package that is installed.
@@ -52,7 +55,18 @@ impl Script {
     fn read(name: &str, path: &Path, ledger: &Ledger) -> Result<Self> {
         let call = call(path)?;
         let arguments = ledger.arguments.get(name).cloned().unwrap_or(call.arguments);
-        Ok(Self { name: name.to_owned(), path: path.to_owned(), text: text(path)?, arguments, guru: call.guru })
+        let library = match (&call.library, path.parent()) {
+            (Some(directory), Some(parent)) => library(&parent.join(directory))?,
+            _ => Vec::new(),
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            path: path.to_owned(),
+            text: text(path)?,
+            arguments,
+            guru: call.guru,
+            library,
+        })
     }
 }
 
@@ -65,10 +79,20 @@ fn text(path: &Path) -> Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// The files of script in a directory, sorted by name.
+fn library(directory: &Path) -> Result<Vec<Text>> {
+    let entries = std::fs::read_dir(directory).with_context(|| format!("cannot read {}", directory.display()))?;
+    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "stp" || extension == "stpm"));
+    paths.sort();
+    paths.iter().map(|path| Ok(Text { name: path.display().to_string(), text: text(path)? })).collect()
+}
+
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Call {
     arguments: Vec<String>,
     guru: bool,
+    library: Option<String>,
 }
 
 /// How upstream's tests call a script; without anything where they do not.
@@ -95,6 +119,7 @@ fn read_call(line: &str, script: &str) -> Option<Call> {
         match word.strip_prefix('-') {
             Some(letters) if !letters.starts_with('-') => {
                 call.guru |= letters.chars().take_while(|letter| !TAKE_A_VALUE.contains(*letter)).any(|it| it == 'g');
+                call.library = call.library.or_else(|| Some(letters.strip_prefix('I')?.to_owned()));
                 // The value is another word where nothing follows the letter.
                 if letters.ends_with(TAKE_A_VALUE_OF_THEIR_OWN) {
                     words.next();

@@ -96,6 +96,9 @@ impl Session<'_> {
                 self.fire(firing)?;
             }
         }
+        if self.has_too_many_errors() {
+            been::error(self.ir).into_iter().try_for_each(|firing| self.fire(firing))?;
+        }
         Ok(())
     }
 

@@ -83,6 +83,12 @@ impl Tied {
         Ok(self.0.try_wait()?)
     }
 
+    /// Its process id; after `setpriv`, which it began as, it is still the same.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Ends it at once; it may have ended already.
     pub fn kill(&mut self) {
         // Both fail only when it has already been waited for.

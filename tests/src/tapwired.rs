@@ -92,6 +92,12 @@ impl Tapwired {
         self.dir.path().join("client")
     }
 
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// What it has logged.
     #[must_use]
     pub fn log(&self) -> String {

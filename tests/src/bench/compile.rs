@@ -73,17 +73,17 @@ pub fn run() -> Result<()> {
 }
 
 /// One job, measured on both sides.
-struct Figures {
-    at_server: Figure,
-    whole: Figure,
+pub(super) struct Figures {
+    pub(super) at_server: Figure,
+    pub(super) whole: Figure,
 }
 
 impl Figures {
-    fn new(what: &str, goal: Option<Duration>) -> Self {
+    pub(super) fn new(what: &str, goal: Option<Duration>) -> Self {
         Self { at_server: Figure { goal, ..Figure::new(what) }, whole: Figure::new(what) }
     }
 
-    fn take(&mut self, client: &Client, server: &Tapwired, script: &str) -> Result<()> {
+    pub(super) fn take(&mut self, client: &Client, server: &Tapwired, script: &str) -> Result<()> {
         client.meet(server)?;
         let (at_server, whole) = served(server, client.tapwire(server).args(["-p4", "-m", "bench", "-e", script]))?;
         self.at_server.rounds.push(at_server);
@@ -93,12 +93,12 @@ impl Figures {
 }
 
 /// `stap`, and what it wants to find of a kernel: its build directory, of which it reads a few files.
-struct Stap {
+pub(super) struct Stap {
     build: tempfile::TempDir,
 }
 
 impl Stap {
-    fn new(kernel: &Unpacked) -> Result<Self> {
+    pub(super) fn new(kernel: &Unpacked) -> Result<Self> {
         let build = tempfile::tempdir()?;
         let here = |name: &str| build.path().join(name);
         let boot = |name: &str| kernel.root.join("boot").join(format!("{name}-{}", kernel.release));
@@ -115,7 +115,7 @@ impl Stap {
         Ok(Self { build })
     }
 
-    fn compile(&self, script: &str) -> Result<Duration> {
+    pub(super) fn compile(&self, script: &str) -> Result<Duration> {
         let mut command = Command::new("stap");
         command.args(["-p4", "--runtime=bpf", "-m", "bench", "-r"]).arg(self.build.path()).args(["-e", script]);
         timed(command.current_dir(self.build.path()))

@@ -4,6 +4,7 @@
 //! keeping is a ratio.
 
 pub mod compile;
+pub mod debuginfo;
 pub mod script;
 
 use std::fmt;
@@ -30,6 +31,11 @@ pub struct Bench {
 pub const BENCHES: &[Bench] = &[
     Bench { name: "compile", about: "from script to signed artifact, beside stap", run: compile::run },
     Bench { name: "script", about: "long scripts through passes 1 and 2: the cost of a line", run: script::run },
+    Bench {
+        name: "debuginfo",
+        about: "a kernel never seen, its index, and what the server keeps of three",
+        run: debuginfo::run,
+    },
 ];
 
 /// One line of a bench's report.

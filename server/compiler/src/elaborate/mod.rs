@@ -28,6 +28,7 @@ mod unit;
 
 mod body;
 mod constant;
+mod format;
 mod pattern;
 
 use std::collections::BTreeSet;

@@ -2,10 +2,12 @@
 
 use shared::abi::format::{Format, Verb};
 use shared::diagnostic::Span;
+use shared::ir::{BinaryOp, Space, Width};
 
 use super::{Lower, long};
 use crate::ast::{self, ExpressionKind as Tree, Literal, LiteralValue, Print, PrintForm};
-use crate::program::{Expression, ExpressionKind, Type};
+use crate::elaborate::format::{Argument, ScriptFormat};
+use crate::program::{Expression, ExpressionKind, Place, Type};
 
 impl<'d> Lower<'_, '_, 'd, '_> {
     pub(super) fn print(&mut self, print: &'d Print, span: Span) -> Expression {
@@ -15,11 +17,13 @@ impl<'d> Lower<'_, '_, 'd, '_> {
         {
             return self.print_histogram(print.to_string, only, span);
         }
-        let arguments = self.values(&print.arguments);
+        let mut arguments = self.values(&print.arguments);
         let format = match &print.form {
             // What is no format was reported when types were inferred.
             PrintForm::Format(Literal { value: LiteralValue::String(text), .. }) => {
-                Format::parse(text).unwrap_or_default()
+                let ScriptFormat { format, arguments: taken } = ScriptFormat::read(text).unwrap_or_default();
+                arguments = self.taken(arguments, &taken);
+                format
             }
             PrintForm::Format(_) => Format::default(),
             PrintForm::Character => {
@@ -35,6 +39,33 @@ impl<'d> Lower<'_, '_, 'd, '_> {
             (ExpressionKind::Print(format, arguments), Type::Void)
         };
         Expression { kind, ty, span }
+    }
+
+    /// The arguments of a format, where those that stand for memory become its bytes.
+    fn taken(&mut self, given: Vec<Expression>, taken: &[Argument]) -> Vec<Expression> {
+        let mut arguments = Vec::new();
+        for (given, taken) in given.into_iter().zip(taken) {
+            match *taken {
+                Argument::Same(_) => arguments.push(given),
+                Argument::Memory(bytes) => arguments.extend(self.memory(given, bytes)),
+            }
+        }
+        arguments
+    }
+
+    /// Bytes of the kernel's memory. The address is evaluated once, for the first.
+    fn memory(&mut self, address: Expression, bytes: usize) -> Vec<Expression> {
+        let span = address.span;
+        let long_of = |kind| Expression { kind, ty: Type::Long, span };
+        let local = Place::Local(self.new_local("@memory", Type::Long));
+        let set = long_of(ExpressionKind::Assign(local.clone(), Box::new(address)));
+        let at = |offset: i64| {
+            let base = Box::new(long_of(ExpressionKind::Read(local.clone())));
+            long_of(ExpressionKind::Binary(BinaryOp::Add, base, Box::new(long(offset, span))))
+        };
+        let addresses = std::iter::once(set).chain((1..bytes as i64).map(at));
+        let width = Width { bytes: 1, signed: false };
+        addresses.map(|address| long_of(ExpressionKind::Load(Space::Kernel, width, Box::new(address)))).collect()
     }
 
     fn print_histogram(&mut self, to_string: bool, of: &'d ast::Expression, span: Span) -> Expression {

@@ -1,6 +1,6 @@
 //! One body after the other: what is done with variables makes their slots equal.
 
-use shared::abi::format::{ArgumentKind, Format};
+use shared::abi::format::ArgumentKind;
 use shared::diagnostic::{Diagnostic, Span};
 
 use super::{Flow, Holder, LONG, Locals, STATISTIC, STRING, Slot, Source, Types};
@@ -9,6 +9,7 @@ use crate::ast::{
     PrintForm, SortBy, Statement, StatementKind, Unary,
 };
 use crate::elaborate::declarations::{Callee, Declarations};
+use crate::elaborate::format::{Argument, ScriptFormat};
 use crate::elaborate::{Log, within};
 use crate::program::Type;
 
@@ -430,21 +431,20 @@ impl<'d> Walk<'_, 'd> {
 
     fn printf(&mut self, literal: &Literal, arguments: &'d [Expression], span: Span) {
         let LiteralValue::String(text) = &literal.value else { return };
-        let format = match Format::parse(text) {
-            Ok(format) => format,
+        let taken = match ScriptFormat::read(text) {
+            Ok(format) => format.arguments,
             Err(error) => {
                 let span = within(literal.span, text.len(), error.offset);
                 self.log.report(Diagnostic::error("elaborate/format", span, error.to_string()));
                 return;
             }
         };
-        let kinds = format.arguments();
-        if kinds.len() != arguments.len() {
-            let message = format!("the format takes {} arguments, {} are given", kinds.len(), arguments.len());
+        if taken.len() != arguments.len() {
+            let message = format!("the format takes {} arguments, {} are given", taken.len(), arguments.len());
             self.log.report(Diagnostic::error("elaborate/format-arguments", span, message));
         }
-        for (argument, kind) in arguments.iter().zip(kinds) {
-            self.is(argument, if kind == ArgumentKind::String { STRING } else { LONG });
+        for (argument, taken) in arguments.iter().zip(taken) {
+            self.is(argument, if taken == Argument::Same(ArgumentKind::String) { STRING } else { LONG });
         }
     }
 }

@@ -98,8 +98,11 @@ fn usages<'s>(body: &Body<'s>, script: &Script<'_, '_>) -> Usages<'s> {
     let mut only_written: BTreeSet<Span> = BTreeSet::new();
     uses::visit_block(body.block, &mut |node| match node {
         Node::Statement(statement) => {
+            // A loop has its keys whether anybody asks for them or not.
             for name in uses::assigned_by(statement) {
-                usages.entry(&name.text).or_default().write(name.span, script);
+                let usage = usages.entry(&name.text).or_default();
+                usage.write(name.span, script);
+                usage.read(name.span, script);
             }
             if let StatementKind::Delete(target) = &statement.kind {
                 write(target, true, &mut usages, &mut only_written, script);

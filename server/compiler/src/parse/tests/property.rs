@@ -1,10 +1,13 @@
 //! What holds for every script: a tree that is printed parses to itself, and parsing ends, whatever it is given.
 
+use std::collections::BTreeSet;
+
 use bstr::BString;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use proptest::strategy::Union;
+use proptest::strategy::{Union, ValueTree as _};
+use proptest::test_runner::TestRunner;
 use shared::diagnostic::{SourceId, Span};
 
 use super::*;
@@ -52,6 +55,20 @@ proptest! {
         invariants::preprocessor(&text);
         invariants::parser(&text);
     }
+}
+
+/// The statements and expressions that there are.
+const CONSTRUCTS: &str = "AddressOf Aggregate Assign AtVar Binary Block Break Call Cast Const Continue Defined Delete Deref \
+    Element Empty Entry Enum EnumName Expression For Foreach Histogram If In Index Literal Match Member Name Next Perf \
+    Pretty Print ProbeWrite Register Return Step Target Ternary Try Unary While";
+
+#[test]
+fn every_construct_is_generated() {
+    let mut runner = TestRunner::deterministic();
+    let mut trees = || stapfile().new_tree(&mut runner).expect("a tree").current();
+    let text: String = (0..500).map(|_| format!("{:?}", trees())).collect();
+    let kinds = text.split("kind: ").skip(1).filter_map(|rest| rest.split(|c: char| !c.is_alphanumeric()).next());
+    assert_eq!(kinds.collect::<BTreeSet<_>>(), CONSTRUCTS.split_whitespace().collect());
 }
 
 /// A word of the language, or one that is none.
@@ -164,8 +181,13 @@ fn function() -> impl Strategy<Value = Item> {
     )
 }
 
+/// A keyword where it is none: as a component or a member.
+fn keyword() -> impl Strategy<Value = Name> {
+    proptest::sample::select(Keyword::ALL.to_vec()).prop_map(|text| Name { text: text.to_owned(), span: NOWHERE })
+}
+
 fn component() -> impl Strategy<Value = Component> {
-    let word = prop_oneof![name(), "[a-z*][a-z0-9*]{0,4}".prop_map(|text| Name { text, span: NOWHERE })];
+    let word = prop_oneof![4 => name(), 1 => keyword(), 4 => "[a-z*][a-z0-9*]{0,4}".prop_map(|text| Name { text, span: NOWHERE })];
     (word, option::of(any_literal())).prop_map(|(name, argument)| Component { name, argument })
 }
 
@@ -223,6 +245,7 @@ fn leaf() -> impl Strategy<Value = Expression> {
         (string(), option::of(string())).prop_map(|(name, module)| at(ExpressionKind::AtVar { name, module })),
         (string(), option::of(string())).prop_map(|(name, module)| at(ExpressionKind::Enum(name, module))),
         name().prop_map(|name| at(ExpressionKind::ProbeWrite(name))),
+        "\\$[a-z]{1,3}".prop_map(|text| at(ExpressionKind::ProbeWrite(Name { text, span: NOWHERE }))),
         string().prop_map(|name| at(ExpressionKind::Perf(name))),
         string().prop_map(|name| at(ExpressionKind::Const(name))),
         (any::<bool>(), number()).prop_map(|(user, number)| at(ExpressionKind::Register { user, number })),
@@ -280,7 +303,7 @@ fn place(inner: BoxedStrategy<Expression>) -> BoxedStrategy<Expression> {
         (name(), keys(inner.clone(), false)).prop_map(|(name, keys)| index(name, keys)),
         (boxed(inner.clone()), boxed(inner.clone()))
             .prop_map(|(base, index)| at(ExpressionKind::Element { base, index })),
-        (boxed(inner), name()).prop_map(|(base, mut member)| {
+        (boxed(inner), prop_oneof![4 => name(), 1 => keyword()]).prop_map(|(base, mut member)| {
             member.text = member.text.replace('$', "_");
             at(ExpressionKind::Member { base, member })
         }),
@@ -353,8 +376,8 @@ fn operator(inner: BoxedStrategy<Expression>) -> BoxedStrategy<Expression> {
         plain(1).prop_map(|arguments| (PrintForm::Character, arguments)),
         plain(1).prop_map(|arguments| (PrintForm::Plain { delimiter: None, newline: false }, arguments)),
         plain(0).prop_map(|arguments| (PrintForm::Plain { delimiter: None, newline: true }, arguments)),
-        histogram(inner.clone())
-            .prop_map(|argument| (PrintForm::Plain { delimiter: None, newline: true }, vec![argument])),
+        (histogram(inner.clone()), any::<bool>())
+            .prop_map(|(argument, newline)| (PrintForm::Plain { delimiter: None, newline }, vec![argument])),
         (string(), any::<bool>(), plain(2)).prop_map(|(delimiter, newline, arguments)| {
             (PrintForm::Plain { delimiter: Some(delimiter), newline }, arguments)
         }),
@@ -455,6 +478,11 @@ fn foreach(inner: BoxedStrategy<Statement>) -> impl Strategy<Value = Foreach> {
     let by = prop_oneof![Just(SortBy::Key(0)), Just(SortBy::Value), aggregate().prop_map(SortBy::Aggregate)];
     let sort = option::of((by, any::<bool>()).prop_map(|(by, descending)| Sort { by, descending }));
     (option::of(name()), vec(name(), 1..3), over, slice, sort, option::of(expression()), inner).prop_map(
-        |(value, keys, over, slice, sort, limit, body)| Foreach { value, keys, over, slice, sort, limit, body },
+        |(value, keys, over, slice, mut sort, limit, body)| {
+            if let Some(Sort { by: SortBy::Key(index), .. }) = &mut sort {
+                *index = keys.len() - 1;
+            }
+            Foreach { value, keys, over, slice, sort, limit, body }
+        },
     )
 }
