@@ -30,6 +30,8 @@ pub struct MemoryWorld {
     pub statistics: BTreeMap<GlobalId, Statistic>,
     /// and how many entries each array can hold.
     pub entries_max: BTreeMap<GlobalId, usize>,
+    /// The keys of each array that drops its oldest entry where it is full, oldest first.
+    pub wrapping: BTreeMap<GlobalId, Vec<Vec<Datum>>>,
     /// What is in memory, from each address on. Ranges must not overlap.
     pub memory: BTreeMap<(Space, u64), Vec<u8>>,
     /// By DWARF number; others are 0.
@@ -63,6 +65,9 @@ impl MemoryWorld {
         let mut world = Self::default();
         for (index, global) in ir.globals.iter().enumerate() {
             let id = GlobalId(index as u16);
+            if let Storage::Array { wrap: true, .. } = global.storage {
+                world.wrapping.insert(id, Vec::new());
+            }
             match &global.storage {
                 Storage::Scalar { initial, .. } => {
                     world.scalars.insert(id, initial.clone());
@@ -93,6 +98,14 @@ impl MemoryWorld {
             }
         }
         out.into()
+    }
+
+    /// Removes the oldest entry of an array that may do so; gives whether it did.
+    fn drops_oldest(&mut self, array: GlobalId) -> Result<bool> {
+        let Some(oldest) = self.wrapping.get_mut(&array).filter(|oldest| !oldest.is_empty()) else { return Ok(false) };
+        let oldest = oldest.remove(0);
+        self.array_delete(array, &oldest)?;
+        Ok(true)
     }
 
     fn array(&mut self, array: GlobalId) -> Result<&mut Array> {
@@ -130,10 +143,14 @@ impl World for MemoryWorld {
     fn array_set(&mut self, array: GlobalId, keys: &[Datum], value: Datum) -> Result<Room> {
         let entries_max = self.entries_max.get(&array).copied().unwrap_or(usize::MAX);
         let entries = self.array(array)?;
-        if entries.len() >= entries_max && !entries.contains_key(keys) {
-            return Ok(Room::Full);
+        if !entries.contains_key(keys) {
+            let is_full = entries.len() >= entries_max;
+            if is_full && !self.drops_oldest(array)? {
+                return Ok(Room::Full);
+            }
+            self.wrapping.entry(array).and_modify(|oldest| oldest.push(keys.to_vec()));
         }
-        entries.insert(keys.to_vec(), value);
+        self.array(array)?.insert(keys.to_vec(), value);
         Ok(Room::Found)
     }
 
@@ -143,6 +160,7 @@ impl World for MemoryWorld {
     }
 
     fn array_delete(&mut self, array: GlobalId, keys: &[Datum]) -> Result {
+        self.wrapping.entry(array).and_modify(|oldest| oldest.retain(|kept| kept != keys));
         if self.cells.remove(&(array, keys.to_vec())).is_none() && !self.statistics.contains_key(&array) {
             self.array(array)?.remove(keys);
         }
@@ -150,6 +168,7 @@ impl World for MemoryWorld {
     }
 
     fn array_clear(&mut self, array: GlobalId) -> Result {
+        self.wrapping.entry(array).and_modify(Vec::clear);
         self.cells.retain(|(global, _), _| *global != array);
         if self.statistics.contains_key(&array) { Ok(()) } else { self.array(array).map(Array::clear) }
     }
@@ -160,13 +179,16 @@ impl World for MemoryWorld {
     }
 
     fn accumulate(&mut self, global: GlobalId, keys: &[Datum], value: i64) -> Result<Room> {
-        let statistic = self.statistics.get(&global).ok_or_else(|| internal("no such statistic"))?;
         let entries = self.cells.keys().filter(|(of, _)| *of == global).count();
         let has_room = entries < self.entries_max.get(&global).copied().unwrap_or(usize::MAX);
         let key = (global, keys.to_vec());
-        if !has_room && !self.cells.contains_key(&key) {
-            return Ok(Room::Full);
+        if !self.cells.contains_key(&key) {
+            if !has_room && !self.drops_oldest(global)? {
+                return Ok(Room::Full);
+            }
+            self.wrapping.entry(global).and_modify(|oldest| oldest.push(keys.to_vec()));
         }
+        let statistic = self.statistics.get(&global).ok_or_else(|| internal("no such statistic"))?;
         statistic.add(self.cells.entry(key).or_insert_with(|| statistic.empty()), value);
         Ok(Room::Found)
     }
