@@ -15,6 +15,7 @@ use forge::{Forged, GET_ATTACH_COOKIE, Program, R0, R1, R6, R7, R8, Running, Wor
 use object::{Object as _, ObjectSymbol as _};
 use rustix::process::Signal;
 use shared::abi::event::{RecordKind, header};
+use shared::abi::map::session;
 use shared::ir::{FormatId, FunctionId, Location};
 
 mod forge;
@@ -73,7 +74,10 @@ fn print_word(format: u16) -> Word {
 /// A program that prints the target's kills and counts them in g0.
 fn counting() -> Program {
     let mut program = at_kill();
-    program.insn(0xb7, R1, 0, 0, 1).atomic_add(R6, 16, R1).send(&[print_word(1), Word::Register(R7)], 16);
+    program
+        .insn(0xb7, R1, 0, 0, 1)
+        .atomic_add(R6, session::SIZE as i16, R1)
+        .send(&[print_word(1), Word::Register(R7)], 16);
     program
 }
 
@@ -322,8 +326,10 @@ fn a_map_that_is_not_as_the_manifest_says_is_refused() {
     let elf = forge::object(&other, vec![(1, Program::new())], 4096);
     let forged = Forged::with_elf(TRACEPOINT, elf);
     let ran = forged.run(&[]);
-    let expected = "ERROR: map globals of the object is not as the manifest says: 16 bytes, expected 24\n";
-    assert_eq!((ran.stderr.as_str(), ran.status), (expected, Some(1)));
+    let (got, expected) = (session::SIZE, session::SIZE + 8);
+    let expected =
+        format!("ERROR: map globals of the object is not as the manifest says: {got} bytes, expected {expected}\n");
+    assert_eq!((ran.stderr, ran.status), (expected, Some(1)));
 }
 
 /// A handler of `begin` that does everything that can be done to globals, and prints it.

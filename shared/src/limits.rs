@@ -159,8 +159,14 @@ pub const SCRATCH_BYTES_MAX: usize = 32_760;
 /// `MAXACTION`: statements that one run of a handler in the kernel may take (SystemTap's value).
 pub const ACTIONS_DEFAULT: u32 = 1000;
 
+/// The largest `MAXACTION`: the kernel's verifier follows a million instructions of a program, and a statement takes some.
+pub const ACTIONS_MAX: u32 = 100_000;
+
 /// `MAXNESTING`: activations of one function inside one another (SystemTap's value).
 pub const NESTING_DEFAULT: u32 = 10;
+
+/// The largest `MAXNESTING`: in the kernel each activation is a copy of the function's code.
+pub const NESTING_MAX: u32 = 100;
 
 /// Calls inside one another, whatever the functions: each takes some of the interpreter's own stack.
 pub const CALL_DEPTH_MAX: usize = 128;
@@ -170,6 +176,9 @@ pub const ERRORS_DEFAULT: u32 = 0;
 
 /// `MAXSKIPPED`: handlers skipped for want of memory; one more ends the session (SystemTap's value).
 pub const SKIPPED_DEFAULT: u32 = 100;
+
+/// The largest `MAXERRORS` and `MAXSKIPPED`, which stands for no limit: generated code compares with a signed immediate.
+pub const COUNTED_MAX: u32 = i32::MAX as u32;
 
 /// Bytes of a build id. GNU ld writes 20, others 8 to 32; the note format allows any.
 pub const BUILD_ID_BYTES_MAX: usize = 64;

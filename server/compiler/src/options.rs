@@ -1,7 +1,10 @@
 //! What the options of a request come to: limits (`-D`), and what there is to say of options that change nothing yet.
 
+use std::ops::RangeInclusive;
+
 use shared::diagnostic::{Diagnostic, Note, Severity, similar};
-use shared::limits::{MAP_ENTRIES_DEFAULT, MAP_ENTRIES_MAX};
+use shared::ir::Limits;
+use shared::limits::{ACTIONS_MAX, COUNTED_MAX, MAP_ENTRIES_DEFAULT, MAP_ENTRIES_MAX, NESTING_MAX};
 use shared::protocol::request::{Define, Options};
 
 use crate::parse::SYSTEMTAP_VERSION;
@@ -11,19 +14,21 @@ use crate::parse::SYSTEMTAP_VERSION;
 pub struct Tunables {
     /// `MAXMAPENTRIES`: entries of an array whose declaration names no size.
     pub map_entries: u32,
+    /// `MAXACTION` and its like.
+    pub limits: Limits,
 }
 
 impl Default for Tunables {
     fn default() -> Self {
-        Self { map_entries: MAP_ENTRIES_DEFAULT }
+        Self { map_entries: MAP_ENTRIES_DEFAULT, limits: Limits::default() }
     }
 }
 
 /// What a definition of SystemTap's does here.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone)]
 enum Effect {
-    /// It sets a limit.
-    Entries,
+    /// It sets a limit, to a value within a range.
+    Limit(fn(&mut Tunables) -> &mut u32, RangeInclusive<u32>),
     /// It will, in a later version.
     Later,
     /// There is nothing here that it could change; the words say why.
@@ -32,15 +37,15 @@ enum Effect {
 
 /// The definitions that stap(1) names.
 const KNOWN: &[(&str, Effect)] = &[
-    ("MAXMAPENTRIES", Effect::Entries),
+    ("MAXMAPENTRIES", Effect::Limit(|tunables| &mut tunables.map_entries, 1..=MAP_ENTRIES_MAX)),
+    ("MAXACTION", Effect::Limit(|tunables| &mut tunables.limits.actions_max, 1..=ACTIONS_MAX)),
+    ("MAXERRORS", Effect::Limit(|tunables| &mut tunables.limits.errors_max, 0..=COUNTED_MAX)),
+    ("MAXNESTING", Effect::Limit(|tunables| &mut tunables.limits.nesting_max, 1..=NESTING_MAX)),
+    ("MAXSKIPPED", Effect::Limit(|tunables| &mut tunables.limits.skipped_max, 0..=COUNTED_MAX)),
     ("INTERRUPTIBLE", Effect::Never("handlers in the kernel do not disable interrupts")),
     ("MAPHASHBIAS", Effect::Never("the kernel sizes its hash tables")),
-    ("MAXACTION", Effect::Later),
     ("MAXACTION_INTERRUPTIBLE", Effect::Later),
     ("MAXBACKTRACE", Effect::Later),
-    ("MAXERRORS", Effect::Later),
-    ("MAXNESTING", Effect::Later),
-    ("MAXSKIPPED", Effect::Later),
     ("MAXSTRINGLEN", Effect::Later),
     ("MAXTRYLOCK", Effect::Never("a handler does not wait for locks")),
     ("MAXUPROBES", Effect::Never("there is no pool of uprobes to run out of")),
@@ -62,10 +67,10 @@ pub fn settle(options: &Options) -> (Tunables, Vec<Diagnostic>) {
     let mut diagnostics = Vec::new();
     for Define { name, value } in &options.defines {
         match KNOWN.iter().find(|(known, _)| known == name) {
-            Some((_, Effect::Entries)) => match entries(value.as_deref()) {
-                Some(entries) => tunables.map_entries = entries,
+            Some((_, Effect::Limit(of, range))) => match number(value.as_deref(), range) {
+                Some(number) => *of(&mut tunables) = number,
                 None => {
-                    let message = format!("-D {name} needs a value between 1 and {MAP_ENTRIES_MAX}");
+                    let message = format!("-D {name} needs a value between {} and {}", range.start(), range.end());
                     diagnostics.push(said("elaborate/define-value", Severity::Error, message, None));
                 }
             },
@@ -88,16 +93,15 @@ pub fn settle(options: &Options) -> (Tunables, Vec<Diagnostic>) {
         let message = format!("--compatible {version} is newer than what is known here, SystemTap {SYSTEMTAP_VERSION}");
         diagnostics.push(said("parse/compatible-version", Severity::Error, message, None));
     }
-    let not_yet = [
-        ("--suppress-handler-errors", options.suppress_handler_errors),
-        ("--suppress-time-limits", options.suppress_time_limits),
-    ];
-    diagnostics.extend(not_yet.iter().filter(|(_, given)| *given).map(|(option, _)| without_effect(option)));
+    if options.suppress_handler_errors {
+        (tunables.limits.errors_max, tunables.limits.skipped_max) = (COUNTED_MAX, COUNTED_MAX);
+    }
+    diagnostics.extend(options.suppress_time_limits.then(|| without_effect("--suppress-time-limits")));
     (tunables, diagnostics)
 }
 
-fn entries(value: Option<&str>) -> Option<u32> {
-    value?.parse().ok().filter(|entries| (1..=MAP_ENTRIES_MAX).contains(entries))
+fn number(value: Option<&str>, range: &RangeInclusive<u32>) -> Option<u32> {
+    value?.parse().ok().filter(|number| range.contains(number))
 }
 
 fn numbers(version: &str) -> Vec<u64> {

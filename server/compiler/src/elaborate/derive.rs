@@ -26,6 +26,8 @@ pub(super) struct Derived {
 pub(super) struct Deriver<'d, 'e, 'a> {
     reach: &'d mut Reach<'e>,
     resolver: &'d mut Resolver<'a>,
+    /// `--suppress-handler-errors`
+    suppresses_errors: bool,
     log: &'d mut Log,
     /// Points looked at and nodes copied so far, against the limits.
     points: usize,
@@ -59,8 +61,13 @@ enum Found {
 type Outcome = Result<Found, Box<Diagnostic>>;
 
 impl<'d, 'e, 'a> Deriver<'d, 'e, 'a> {
-    pub(super) fn new(reach: &'d mut Reach<'e>, resolver: &'d mut Resolver<'a>, log: &'d mut Log) -> Self {
-        Self { reach, resolver, log, points: 0, nodes: 0 }
+    pub(super) fn new(
+        reach: &'d mut Reach<'e>,
+        resolver: &'d mut Resolver<'a>,
+        suppresses_errors: bool,
+        log: &'d mut Log,
+    ) -> Self {
+        Self { reach, resolver, suppresses_errors, log, points: 0, nodes: 0 }
     }
 
     /// Derives all probes that the script reaches.
@@ -255,6 +262,7 @@ impl<'d, 'e, 'a> Deriver<'d, 'e, 'a> {
             return;
         }
         let body = body(&probe.body, around);
+        let body = if self.suppresses_errors { without_errors(body) } else { body };
         self.nodes += uses::nodes(&body);
         if self.nodes > DERIVED_NODES_MAX {
             let message =
@@ -294,6 +302,13 @@ fn body(handler: &Block, around: Option<&Around<'_>>) -> Block {
     after.reverse();
     let statements = conditions.into_iter().chain(before).chain([block(handler)]).chain(after).collect();
     Block { statements, span: handler.span }
+}
+
+/// `try { … } catch {}`
+fn without_errors(body: Block) -> Block {
+    let span = body.span;
+    let kind = StatementKind::Try { body, message: None, handler: Block { statements: Vec::new(), span } };
+    Block { statements: vec![Statement { kind, span }], span }
 }
 
 fn block(block: &Block) -> Statement {

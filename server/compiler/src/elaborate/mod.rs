@@ -104,13 +104,13 @@ pub fn elaborate(scripts: Vec<Script<'_>>, environment: &Environment<'_>, reader
         reach.join(file, name, Origin::Script, &mut log);
     }
     let mut resolver = probe::Resolver::new(environment);
-    let probes = Deriver::new(&mut reach, &mut resolver, &mut log).all();
+    let probes = Deriver::new(&mut reach, &mut resolver, environment.options.suppress_handler_errors, &mut log).all();
     let declarations = Declarations::collect(&reach, &probes, environment.tunables, &mut log);
     let types = infer::infer(&declarations, &mut log);
     let globals = body::globals(&declarations, &types, &mut log);
     let mut unit = Unit::new(environment, &declarations, &types, &mut resolver, &mut log);
     let derived = (0..probes.len()).flat_map(|index| handlers(&mut unit, index)).collect();
-    let program = Program { globals, functions: unit.finish(), probes: derived };
+    let program = Program { limits: environment.tunables.limits, globals, functions: unit.finish(), probes: derived };
     log.check_points(first, program.probes.is_empty());
     if !log.has_errors() && !log.waits() {
         warning::warn(&reach, &probes, &user_sources, &mut log);

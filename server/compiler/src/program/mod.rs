@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use bstr::BString;
 use shared::abi::format::Format;
 use shared::diagnostic::Span;
-use shared::ir::{BinaryOp, Clock, Datum, PointField, Relation, Space, StringFunction, TaskField, UnaryOp, Width};
+use shared::ir::{
+    BinaryOp, Clock, Datum, Limits, PointField, Relation, Space, StringFunction, TaskField, UnaryOp, Width,
+};
 use shared::probe::{KernelBase, ProbePoint};
 use shared::target::BuildId;
 
@@ -23,6 +25,8 @@ mod print;
 /// A whole script.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Program {
+    /// How much its handlers may do.
+    pub limits: Limits,
     /// Script variables that outlive a handler.
     pub globals: Vec<Global>,
     /// The functions that some handler reaches.

@@ -52,7 +52,7 @@ pub fn translate(program: &Program, sources: &Sources) -> Result<Ir, Vec<Diagnos
     }
     let formats = unit.formats.list;
     let sources = sources.all().iter().map(|source| source.name.clone()).collect();
-    Ok(Ir { sources, limits: ir::Limits::default(), globals, formats, functions, handlers })
+    Ok(Ir { sources, limits: program.limits, globals, formats, functions, handlers })
 }
 
 /// The IR's type for a type of the program, with the bound that was inferred where it is a string.

@@ -8,7 +8,7 @@ use shared::ir::{Space, Width};
 use shared::probe::ProbeKind;
 
 use super::{Lower, long, zero};
-use crate::ast::{self, Block, ExpressionKind as Tree, Literal, LiteralValue, StatementKind};
+use crate::ast::{self, Block, ExpressionKind as Tree, Literal, LiteralValue, Statement, StatementKind};
 use crate::debuginfo::{Enumerator, Expr, Location, Moment};
 use crate::elaborate::target::{Failure, Shown, Target, text_of, wrong};
 use crate::elaborate::unit::{At, Owner};
@@ -286,6 +286,12 @@ fn constant_value(name: &Literal) -> Result<Expression> {
 
 /// A handler without the aliases around it: where there are any, they made a block around it that has its place.
 fn own_block(body: &Block) -> &Block {
+    // `--suppress-handler-errors` puts all of it into a `try`.
+    if let [Statement { kind: StatementKind::Try { body, .. }, span }] = body.statements.as_slice()
+        && *span == body.span
+    {
+        return own_block(body);
+    }
     let own = body.statements.iter().find_map(|statement| match &statement.kind {
         StatementKind::Block(block) if statement.span == body.span => Some(block),
         _ => None,

@@ -4,14 +4,19 @@
 use std::fmt::{self, Display};
 
 use super::{
-    Body, Content, DerivedProbe, Expression, Foreach, ForeachBucket, Function, Global, Histogram, HistogramOf, Local,
-    LocalId, Order, Place, Program, Selector, SortBy, Statement, StatementKind, Statistic, Storage,
+    Body, Content, DerivedProbe, Expression, Foreach, ForeachBucket, Function, Global, Histogram, HistogramOf, Limits,
+    Local, LocalId, Order, Place, Program, Selector, SortBy, Statement, StatementKind, Statistic, Storage,
 };
 
 mod expression;
 
 impl Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.limits != Limits::default() {
+            let Limits { actions_max, nesting_max, errors_max, skipped_max } = self.limits;
+            writeln!(f, "# limits\nMAXACTION {actions_max} MAXNESTING {nesting_max}")?;
+            writeln!(f, "MAXERRORS {errors_max} MAXSKIPPED {skipped_max}")?;
+        }
         if !self.globals.is_empty() {
             writeln!(f, "# globals")?;
             self.globals.iter().try_for_each(|global| writeln!(f, "{global}"))?;
