@@ -156,6 +156,9 @@ pub const INTERPRETER_STEPS_MAX: u64 = 1 << 28;
 /// Bytes of scratch memory of one handler: instructions reach 32,767 bytes far.
 pub const SCRATCH_BYTES_MAX: usize = 32_760;
 
+/// Bytes of a kernel's configuration that are read. Distributions' have 300 kB.
+pub const KERNEL_CONFIG_BYTES_MAX: u64 = 4 << 20;
+
 /// `MAXACTION`: statements that one run of a handler in the kernel may take (SystemTap's value).
 pub const ACTIONS_DEFAULT: u32 = 1000;
 

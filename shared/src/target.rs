@@ -181,6 +181,11 @@ pub enum FactQuery {
         /// A glob such as `sched_*`.
         pattern: String,
     },
+    /// The value of an option of the kernel's configuration.
+    KernelConfig {
+        /// The option: `CONFIG_SMP`.
+        name: String,
+    },
 }
 
 impl fmt::Display for FactQuery {
@@ -188,6 +193,7 @@ impl fmt::Display for FactQuery {
         match self {
             Self::Elf { path } => write!(f, "the build id of {path}"),
             Self::Tracepoints { pattern } => write!(f, "the tracepoints matching {pattern:?}"),
+            Self::KernelConfig { name } => write!(f, "{name} of the kernel's configuration"),
         }
     }
 }
@@ -209,6 +215,13 @@ pub enum Fact {
         /// Their names, sorted.
         names: Vec<String>,
     },
+    /// An option of the kernel's configuration.
+    KernelConfig {
+        /// The option that was asked about.
+        name: String,
+        /// Its value as a `.config` has it (`y`, `m`, `64`, `"x"`), nothing where it is not set; or why that is not known.
+        value: Result<Option<String>, String>,
+    },
 }
 
 /// An ELF file on the host.
@@ -227,6 +240,7 @@ impl Fact {
         match self {
             Self::Elf { path, .. } => FactQuery::Elf { path: path.clone() },
             Self::Tracepoints { pattern, .. } => FactQuery::Tracepoints { pattern: pattern.clone() },
+            Self::KernelConfig { name, .. } => FactQuery::KernelConfig { name: name.clone() },
         }
     }
 }

@@ -58,7 +58,7 @@ impl Host {
         let environment = parse::Environment {
             kernel_release: &self.target.release,
             architecture: "x86_64",
-            config: None,
+            config: parse::CONFIG_NONE,
             runtime: "kernel",
             privilege: Privilege::Stapdev,
             guru: script.guru,
@@ -124,6 +124,7 @@ impl Host {
     fn answer(&self, query: FactQuery) -> Fact {
         match query {
             FactQuery::Elf { path } => Fact::Elf { path, found: Err("no such file".to_owned()) },
+            FactQuery::KernelConfig { name } => Fact::KernelConfig { name, value: Err("no such file".to_owned()) },
             FactQuery::Tracepoints { pattern } => {
                 let names = self.tracepoints.iter().filter(|name| glob_matches(&pattern, name)).cloned().collect();
                 Fact::Tracepoints { pattern, names }

@@ -13,6 +13,9 @@
 //!
 //! [elf]
 //! "/usr/bin/bash" = "2a6b…"            # build id
+//!
+//! [config]                             # what is set in the kernel's configuration; not there where it is not known
+//! CONFIG_SMP = "y"
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +38,8 @@ pub struct HostFacts {
     pub tracepoints: Vec<String>,
     /// Build ids of programs, by path.
     pub elf: BTreeMap<String, BuildId>,
+    /// What is set in the kernel's configuration, where that is known.
+    pub config: Option<BTreeMap<String, String>>,
 }
 
 /// The file's form, which stays as it is when [`Target`] changes.
@@ -45,6 +50,7 @@ struct FactsFile {
     target: TargetTable,
     #[serde(default)]
     elf: BTreeMap<String, BuildId>,
+    config: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -79,7 +85,7 @@ impl HostFacts {
         let file: FactsFile = toml::from_str(text).map_err(|error| one_line(text, &error))?;
         let TargetTable { architecture, release, kernel, features } = file.target;
         let target = Target { architecture, release, kernel, features };
-        Ok(Self { target, tracepoints: file.tracepoints.into_iter().collect(), elf: file.elf })
+        Ok(Self { target, tracepoints: file.tracepoints.into_iter().collect(), elf: file.elf, config: file.config })
     }
 
     /// The text of a facts file, the same for the same facts.
@@ -88,7 +94,7 @@ impl HostFacts {
         let Target { architecture, release, kernel, features } = self.target.clone();
         let target = TargetTable { architecture, release, kernel, features };
         let tracepoints = self.tracepoints.iter().cloned().collect();
-        let file = FactsFile { tracepoints, target, elf: self.elf.clone() };
+        let file = FactsFile { tracepoints, target, elf: self.elf.clone(), config: self.config.clone() };
         // The form has nothing that TOML cannot say.
         let text = toml::to_string_pretty(&file).unwrap_or_default();
         format!("# A host as `tapwire facts` found it; `tapwire --facts FILE -p4 SCRIPT` compiles for it.\n{text}")
@@ -107,6 +113,11 @@ impl HostFacts {
             FactQuery::Tracepoints { pattern } => {
                 let names = self.tracepoints.iter().filter(|name| glob_matches(pattern, name)).cloned().collect();
                 Fact::Tracepoints { pattern: pattern.clone(), names }
+            }
+            FactQuery::KernelConfig { name } => {
+                let value = self.config.as_ref().map(|config| config.get(name).cloned());
+                let missing = || "the facts file does not say how the kernel is configured".to_owned();
+                Fact::KernelConfig { name: name.clone(), value: value.ok_or_else(missing) }
             }
         }
     }
@@ -133,6 +144,7 @@ mod tests {
             },
             tracepoints: ["sched_switch", "sched_wakeup", "sys_enter"].map(str::to_owned).to_vec(),
             elf: [("/usr/bin/\"odd\"\n".to_owned(), "2a6b".parse().expect("a build id"))].into(),
+            config: Some([("CONFIG_SMP".to_owned(), "y".to_owned())].into()),
         }
     }
 
@@ -140,7 +152,7 @@ mod tests {
     fn what_is_written_reads_back() {
         let text = sample().to_toml();
         assert_eq!(HostFacts::from_toml(&text), Ok(sample()), "{text}");
-        let bare = HostFacts { elf: BTreeMap::new(), tracepoints: Vec::new(), ..sample() };
+        let bare = HostFacts { elf: BTreeMap::new(), tracepoints: Vec::new(), config: None, ..sample() };
         assert_eq!(HostFacts::from_toml(&bare.to_toml()), Ok(bare));
     }
 

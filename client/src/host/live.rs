@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 use shared::limits::KALLSYMS_BYTES_MAX;
 use shared::target::{Architecture, ElfFile, Fact, FactQuery, Feature, Target, glob_matches};
 
-use super::HostError;
 use super::facts::HostFacts;
+use super::{HostError, config};
 use crate::elf::{Elf, kernel_build_id};
 use crate::render::plain;
 use crate::sibling;
@@ -51,7 +51,8 @@ pub fn facts(elf: &[impl AsRef<Path>]) -> Result<HostFacts, HostError> {
         Ok((name.to_owned(), elf.build_id))
     });
     let elf = elf.collect::<Result<_, HostError>>()?;
-    Ok(HostFacts { target, tracepoints: names.into_iter().collect(), elf })
+    let config = config::open().ok();
+    Ok(HostFacts { target, tracepoints: names.into_iter().collect(), elf, config })
 }
 
 /// The program that a script means by a path; without a slash, the one that a shell would run.
@@ -86,6 +87,9 @@ pub fn answer(query: &FactQuery) -> Result<Fact, HostError> {
             let mut names = tracepoints()?;
             names.retain(|name| glob_matches(pattern, name));
             Fact::Tracepoints { pattern: pattern.clone(), names: names.into_iter().collect() }
+        }
+        FactQuery::KernelConfig { name } => {
+            Fact::KernelConfig { name: name.clone(), value: config::open().map(|mut config| config.remove(name)) }
         }
     })
 }

@@ -11,6 +11,8 @@ use crate::sibling::SiblingMissing;
 
 pub mod live;
 
+mod config;
+
 pub mod facts;
 
 /// A host.

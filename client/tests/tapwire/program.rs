@@ -252,6 +252,7 @@ fn questions_are_answered_from_the_facts_file() {
             FactQuery::Elf { path: "/bin/bash".to_owned() },
             FactQuery::Elf { path: "/bin/other".to_owned() },
             FactQuery::Tracepoints { pattern: "sched_*".to_owned() },
+            FactQuery::KernelConfig { name: "CONFIG_SMP".to_owned() },
         ]))],
         _ => {
             let answers = request.facts.iter().map(|fact| match fact {
@@ -259,6 +260,7 @@ fn questions_are_answered_from_the_facts_file() {
                     format!("{path} {:?}\n", found.as_ref().map(|elf| elf.build_id.to_string()))
                 }
                 Fact::Tracepoints { pattern, names } => format!("{pattern} {names:?}\n"),
+                Fact::KernelConfig { name, value } => format!("{name} {value:?}\n"),
             });
             vec![text(&answers.collect::<String>())]
         }

@@ -31,6 +31,8 @@ pub mod codegen;
 
 pub mod object;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use shared::artifact::manifest::{Claims, Digest, KernelClaim};
 use shared::diagnostic::{Diagnostic, Label, Note, Report, Severity};
 use shared::ir::Ir;
@@ -139,10 +141,15 @@ pub fn compile(request: &Request<'_>, world: &dyn World) -> Result<Compilation, 
     world.entered(Stage::Parse);
     let own = Library::new(request.library.iter().map(library_file).collect());
     let libraries = Libraries { own: &own, tapset: world.tapset() };
-    let mut texts = Texts::new(parse_environment(request), libraries, request.options.check_version);
+    let config = kernel_config(request.facts);
+    let mut texts = Texts::new(parse_environment(request, &config), libraries, request.options.check_version);
     let (tunables, said) = options::settle(request.options);
     texts.diagnostics.extend(said);
     let scripts = user_scripts(request, &mut texts);
+    let asked = config_asked(&texts.sources, &texts.diagnostics, request.facts);
+    if !asked.is_empty() {
+        return Ok(Compilation::NeedFacts(asked));
+    }
     take_seriously(request.options, &mut texts.diagnostics);
     if request.output == Output::Parsed || has_errors(&texts.diagnostics) {
         let text = scripts.iter().map(|script| script.file.to_string()).collect();
@@ -153,6 +160,10 @@ pub fn compile(request: &Request<'_>, world: &dyn World) -> Result<Compilation, 
     let Request { target, facts, guru, options, .. } = *request;
     let environment = elaborate::Environment { world, target, facts, guru, options, tunables, libraries };
     let elaboration = elaborate::elaborate(scripts, &environment, &mut texts);
+    let asked = config_asked(&texts.sources, &texts.diagnostics, facts);
+    if !asked.is_empty() {
+        return Ok(Compilation::NeedFacts(asked));
+    }
     let Texts { sources, mut diagnostics, .. } = texts;
     diagnostics.extend(elaboration.diagnostics);
     take_seriously(options, &mut diagnostics);
@@ -292,15 +303,35 @@ fn claims(request: &Request<'_>, elf: &[u8], ir: Ir) -> Claims {
     }
 }
 
+/// What the host has said of its kernel's configuration.
+fn kernel_config(facts: &[Fact]) -> BTreeMap<String, Option<String>> {
+    let known = facts.iter().filter_map(|fact| match fact {
+        Fact::KernelConfig { name, value: Ok(value) } => Some((name.clone(), value.clone())),
+        _ => None,
+    });
+    known.collect()
+}
+
+/// The options of the kernel's configuration that some text asks for and the host has not been asked about.
+fn config_asked(sources: &Sources, diagnostics: &[Diagnostic], facts: &[Fact]) -> Vec<FactQuery> {
+    let unknown = diagnostics.iter().filter(|diagnostic| diagnostic.code == parse::CONFIG_UNKNOWN);
+    let names = unknown.filter_map(|diagnostic| Some(sources.text(diagnostic.labels.first()?.span)));
+    let queries: BTreeSet<_> = names.map(|name| FactQuery::KernelConfig { name: name.to_owned() }).collect();
+    queries.into_iter().filter(|query| facts.iter().all(|fact| fact.query() != *query)).collect()
+}
+
 /// What conditionals and arguments of the script are answered from.
-fn parse_environment<'a>(request: &Request<'a>) -> parse::Environment<'a> {
+fn parse_environment<'a>(
+    request: &Request<'a>,
+    config: &'a BTreeMap<String, Option<String>>,
+) -> parse::Environment<'a> {
     const NONE: &parse::Macros = &parse::Macros::NONE;
     parse::Environment {
         kernel_release: &request.target.release,
         architecture: match request.target.architecture {
             Architecture::X86_64 => "x86_64",
         },
-        config: None,
+        config,
         runtime: "kernel",
         privilege: Privilege::Stapdev,
         guru: request.guru,

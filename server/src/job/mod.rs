@@ -209,7 +209,7 @@ fn wanted(request: &CompileRequest) -> Vec<Wanted> {
     use shared::target::Fact;
     let elf = |fact: &Fact| match fact {
         Fact::Elf { found: Ok(elf), .. } => Some((elf.path.clone(), elf.build_id.clone())),
-        Fact::Elf { found: Err(_), .. } | Fact::Tracepoints { .. } => None,
+        Fact::Elf { found: Err(_), .. } | Fact::Tracepoints { .. } | Fact::KernelConfig { .. } => None,
     };
     let kernel: (String, BuildId) = ("the kernel".to_owned(), request.target.kernel.clone());
     let objects = [kernel].into_iter().chain(request.facts.iter().filter_map(elf));

@@ -111,7 +111,7 @@ fn environment<'a>(arguments: &'a [String], compatible: &'a str) -> Environment<
     Environment {
         kernel_release: "6.1.0-56-cloud-amd64",
         architecture: "x86_64",
-        config: None,
+        config: super::CONFIG_NONE,
         runtime: "kernel",
         privilege: Privilege::Stapdev,
         guru: true,

@@ -42,6 +42,12 @@ pub mod invariants;
 #[cfg(test)]
 mod tests;
 
+/// The code of the warning that an option of the kernel's configuration is not known, whose name stands at its place.
+pub const CONFIG_UNKNOWN: &str = "parse/config-unknown";
+
+/// A configuration of which nothing is known.
+pub const CONFIG_NONE: &BTreeMap<String, Option<String>> = &BTreeMap::new();
+
 /// The version of SystemTap whose language this is: what `systemtap_v` compares with unless the user names an older one.
 pub const SYSTEMTAP_VERSION: &str = "5.6";
 
@@ -55,9 +61,9 @@ pub struct Environment<'a> {
     pub kernel_release: &'a str,
     /// `arch`, as SystemTap names it: `x86_64`.
     pub architecture: &'a str,
-    /// `CONFIG_…` of the host's kernel, each with its value (`y`, `m`, `64`, quotes included); what is not set is not there.
-    /// `None` where the configuration is not known.
-    pub config: Option<&'a BTreeMap<String, String>>,
+    /// What is known of the configuration of the host's kernel: `CONFIG_…`, each with its value (`y`, `m`, `64`, quotes
+    /// included), or `None` where it is not set. Of others it is said that they are not known.
+    pub config: &'a BTreeMap<String, Option<String>>,
     /// `runtime`. Scripts ask it to keep away from the limits of upstream's own BPF runtime, which are not ours: `kernel`.
     pub runtime: &'a str,
     /// `systemtap_privilege`

@@ -12,10 +12,8 @@ fn resolve(resolver: &mut Resolver<'_>, point: &Point<'_>, log: &mut Log) -> Res
     let (argument, span) = point.string(1)?;
     // The subsystem of `sched:sched_switch` is for people: names are unique in the kernel.
     let pattern = argument.rsplit(':').next().unwrap_or(&argument).to_owned();
-    let names = match resolver.fact(FactQuery::Tracepoints { pattern: pattern.clone() }, log)? {
-        Fact::Tracepoints { names, .. } => names,
-        Fact::Elf { .. } => return Err(Unresolved::Waiting),
-    };
+    let query = FactQuery::Tracepoints { pattern: pattern.clone() };
+    let Fact::Tracepoints { names, .. } = resolver.fact(query, log)? else { return Err(Unresolved::Waiting) };
     if names.is_empty() {
         let mut diagnostic = Diagnostic::error(
             "elaborate/unknown-tracepoint",

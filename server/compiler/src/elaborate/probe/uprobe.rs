@@ -37,7 +37,7 @@ pub(super) fn open(
             let message = format!("{asked} cannot be probed: {why}");
             return Err(Unresolved::Wrong(Box::new(Diagnostic::error("elaborate/no-program", span, message))));
         }
-        Fact::Tracepoints { .. } => return Err(Unresolved::Waiting),
+        Fact::Tracepoints { .. } | Fact::KernelConfig { .. } => return Err(Unresolved::Waiting),
     };
     let file = resolver.open(&path, &build_id, span, log)?;
     Ok((path, build_id, file))

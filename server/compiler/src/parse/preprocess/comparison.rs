@@ -106,7 +106,7 @@ fn config(
     right: &Operand,
     environment: &Environment<'_>,
 ) -> Result<bool, ConditionError> {
-    let value = |name: &str| environment.config.and_then(|config| config.get(name)).map_or("", String::as_str);
+    let value = |name: &str| environment.config.get(name).and_then(Option::as_deref).unwrap_or_default();
     let number = |name: &str, part| match value(name) {
         "" => Ok(0),
         digits => long(digits).ok_or_else(|| error(part, format!("`{name}` is `{digits}`, which is no number"))),

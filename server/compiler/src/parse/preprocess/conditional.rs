@@ -5,7 +5,7 @@ use shared::diagnostic::{Diagnostic, Span};
 use super::Preprocessor;
 use super::comparison::{self, Operand, Part};
 use crate::parse::token::{Symbol, Token, TokenKind};
-use crate::parse::{is_built_in, literal, unknown_operator};
+use crate::parse::{CONFIG_UNKNOWN, is_built_in, literal, unknown_operator};
 
 /// A conditional one of whose branches is being read.
 pub(super) struct OpenConditional {
@@ -129,8 +129,10 @@ impl Preprocessor<'_> {
             _ => return Err(self.unexpected(token, "expected `<`, `<=`, `==`, `!=`, `>` or `>=`")),
         };
         let (right_token, right) = self.operand(open)?;
-        if let Operand::Name(name) = &left {
-            self.warn_of_unknown_config(name, left_token);
+        for (operand, token) in [(&left, left_token), (&right, right_token)] {
+            if let Operand::Name(name) = operand {
+                self.warn_of_unknown_config(name, token);
+            }
         }
         comparison::holds(&left, operator, &right, self.environment).map_err(|error| {
             let place = match error.part {
@@ -203,9 +205,9 @@ impl Preprocessor<'_> {
     }
 
     fn warn_of_unknown_config(&mut self, name: &str, token: Token) {
-        if name.starts_with("CONFIG_") && self.environment.user_script && self.environment.config.is_none() {
+        if name.starts_with("CONFIG_") && !self.environment.config.contains_key(name) {
             let message = format!("the host's kernel configuration is not known: `{name}` counts as not set");
-            self.report(Diagnostic::warning("parse/config-unknown", token.span, message));
+            self.report(Diagnostic::warning(CONFIG_UNKNOWN, token.span, message));
         }
     }
 }

@@ -28,7 +28,7 @@ mod statement;
 const ENVIRONMENT: Environment<'_> = Environment {
     kernel_release: "6.1.0-56-cloud-amd64",
     architecture: "x86_64",
-    config: None,
+    config: super::CONFIG_NONE,
     runtime: "kernel",
     privilege: Privilege::Stapdev,
     guru: false,

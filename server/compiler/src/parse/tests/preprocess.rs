@@ -16,12 +16,13 @@ fn holds(environment: &Environment<'_>, condition: &str) -> bool {
 
 #[test]
 fn conditions_ask_for_the_environment() {
-    let config: BTreeMap<String, String> =
+    let config: BTreeMap<String, Option<String>> =
         [("CONFIG_SMP", "y"), ("CONFIG_NR_CPUS", "64"), ("CONFIG_BASE", "0x10"), ("CONFIG_NAME", "\"a b\"")]
             .into_iter()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .map(|(name, value)| (name.to_owned(), Some(value.to_owned())))
+            .chain([("CONFIG_NO".to_owned(), None)])
             .collect();
-    let environment = Environment { config: Some(&config), ..ENVIRONMENT };
+    let environment = Environment { config: &config, ..ENVIRONMENT };
     for (condition, expected) in [
         ("kernel_v >= \"6.1\"", true),
         ("kernel_v == \"6.1.0\"", true),
