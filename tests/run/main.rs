@@ -36,7 +36,7 @@ fn random_programs_mean_the_same_in_both_executors() {
     assert!(ran * 2 > count, "most programs should fit a BPF program: {ran} of {count} did");
 }
 
-/// Runs a program in both executors; whether it could be compiled.
+/// Runs a program in both executors; whether it could be compiled and loaded.
 fn agree(seed: u64, ir: &Ir, world: &native::World) -> bool {
     shared::ir::verify::verify(ir).unwrap_or_else(|error| panic!("seed {seed}: generated wrong IR: {error}\n{ir}"));
     let expected = world.interpret(ir);
@@ -62,10 +62,23 @@ fn agree(seed: u64, ir: &Ir, world: &native::World) -> bool {
         }
     };
     let elf = compiler::object::write(&bpf).expect("an object");
-    let got =
-        world.execute(&optimized, &elf).unwrap_or_else(|error| panic!("seed {seed}: {error}\n{optimized}\n{bpf}"));
+    let got = match world.execute(&optimized, &elf) {
+        Ok(got) => got,
+        Err(error) if is_beyond_the_verifier(&error) => {
+            println!("seed {seed}: {}", error.lines().next().unwrap_or_default());
+            return false;
+        }
+        Err(error) => panic!("seed {seed}: {error}\n{optimized}\n{bpf}"),
+    };
     assert_eq!(got, expected, "seed {seed}: the kernel does something else with\n{optimized}\n{bpf}");
     true
+}
+
+/// Whether the verifier gave up, which about one program in five hundred is still too much for: it walks through every round of
+/// a loop where there is no `may_goto`, and through all ways in one round where there is.
+fn is_beyond_the_verifier(error: &str) -> bool {
+    // kernel/bpf/verifier.c, `do_check` and `push_stack`.
+    ["BPF program is too large", "jumps is too complex"].iter().any(|words| error.contains(words))
 }
 
 /// A target that can do everything, or some things not: other code for them must mean the same.
