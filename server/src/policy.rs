@@ -175,8 +175,9 @@ pub fn permit<'a>(
     elf: &'a [u8],
 ) -> Result<Permitted<'a>, Refusal> {
     let kernel = &claims.kernel;
+    let others = request.additions.iter().chain(&request.library).map(|text| text.text.as_str());
     for (fits, what) in [
-        (claims.script_digest == Digest::of(request.script.as_bytes()), "script"),
+        (claims.script_digest == Digest::of_script(&request.script, others), "script"),
         (claims.elf_digest == Digest::of(elf), "program"),
         (kernel.build_id == request.target.kernel, "kernel"),
         (kernel.architecture == request.target.architecture, "architecture"),

@@ -290,10 +290,11 @@ fn unsupported(unsupported: &codegen::Unsupported, sources: &Sources) -> Diagnos
 fn claims(request: &Request<'_>, elf: &[u8], ir: Ir) -> Claims {
     let Target { architecture, release, kernel, .. } = request.target;
     let kinds = ir.handlers.iter().flat_map(|handler| &handler.points).map(|point| point.place.kind());
+    let others = request.additions.iter().chain(request.library).map(|text| text.text.as_str());
     let privilege = kinds.map(ProbeKind::privilege).max().unwrap_or_default();
     Claims {
         script_name: request.script_name.to_owned(),
-        script_digest: Digest::of(request.script.as_bytes()),
+        script_digest: Digest::of_script(request.script, others),
         elf_digest: Digest::of(elf),
         kernel: KernelClaim { architecture: *architecture, release: release.clone(), build_id: kernel.clone() },
         privilege: if request.guru { Privilege::Stapdev } else { privilege },

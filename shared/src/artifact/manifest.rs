@@ -27,7 +27,7 @@ pub struct Manifest {
 pub struct Claims {
     /// The script's name, for people.
     pub script_name: String,
-    /// Of the script's text.
+    /// Of the script, by [`Digest::of_script`].
     pub script_digest: Digest,
     /// Of the ELF object beside the manifest.
     pub elf_digest: Digest,
@@ -64,10 +64,34 @@ impl Digest {
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
+
+    /// The digest of a script: of its text; where options bring more texts (`-E`, `-I`), of the digests of all of them, one
+    /// behind the other.
+    #[must_use]
+    pub fn of_script<'a>(script: &str, others: impl Iterator<Item = &'a str>) -> Self {
+        let own = Self::of(script.as_bytes());
+        let others: Vec<u8> = others.flat_map(|text| Self::of(text.as_bytes()).0).collect();
+        if others.is_empty() { own } else { Self::of(&[own.0.as_slice(), &others].concat()) }
+    }
 }
 
 impl std::fmt::Display for Digest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&hex(&self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_of_a_script_covers_all_its_texts() {
+        let alone = Digest::of_script("probe end {}", std::iter::empty());
+        assert_eq!(alone, Digest::of(b"probe end {}"));
+        let with = |others: &[&'static str]| Digest::of_script("probe end {}", others.iter().copied());
+        assert_ne!(with(&["a", "b"]), alone);
+        assert_ne!(with(&["a", "b"]), with(&["ab"]));
+        assert_ne!(with(&["a", "b"]), with(&["b", "a"]));
     }
 }
